@@ -1,0 +1,117 @@
+"""Levenberg-Marquardt on manifolds with robust losses by iterated re-weighting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diorama.solver.banded import Layout, NormalEquations, bandwidth_of
+from diorama.solver.terms import Term, Values
+from diorama.solver.variables import Variable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LMConfig:
+    """`initial_damping` is relative to the diagonal of J'WJ; the solve ends when the relative decrease of the cost is
+    below `tolerance` twice in a row."""
+
+    iterations: int = 30
+    initial_damping: float = 1e-4
+    tolerance: float = 1e-5
+    max_damping: float = 1e8
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Values at the end, cost before and after, iterations used, and the final cost of each term."""
+
+    values: dict[str, Tensor]
+    initial_cost: float
+    cost: float
+    iterations: int
+    costs: dict[str, float] = field(default_factory=dict)
+
+
+def solve(
+    variables: Sequence[Variable],
+    values: Values,
+    terms: Sequence[Term],
+    config: LMConfig = LMConfig(),  # noqa: B008 - frozen
+) -> Solution:
+    """Minimise the sum of the terms over the variables, from `values` (float64, one row per unknown).
+
+    Values that belong to no variable are constants that terms may read.
+    """
+    current = dict(values)
+    layout = Layout.of(variables, current)
+    cost = initial = _cost(terms, current)
+    damping, growth, quiet, done = config.initial_damping, 2.0, 0, 0
+    for done in range(1, config.iterations + 1):
+        equations = _linearize(variables, layout, terms, current)
+        improved = False
+        while damping < config.max_damping and not improved:
+            step = _step(equations, damping)
+            trial = None if step is None else _retract(variables, layout, current, step)
+            trial_cost = np.inf if trial is None else _cost(terms, trial)
+            if trial is not None and trial_cost < cost:
+                quiet = quiet + 1 if cost - trial_cost < config.tolerance * cost else 0
+                current, cost, improved = trial, trial_cost, True
+                damping, growth = max(damping / 3, 1e-9), 2.0
+            else:
+                damping, growth = damping * growth, growth * 2
+        if not improved or quiet >= 2:
+            break
+    logger.debug("cost %.4g -> %.4g in %d iterations", initial, cost, done)
+    return Solution(current, initial, cost, done, {t.name: float(t.cost(current)) for t in terms})
+
+
+def _cost(terms: Sequence[Term], values: Values) -> float:
+    total = float(sum(term.cost(values) for term in terms))
+    return total if np.isfinite(total) else float("inf")
+
+
+def _linearize(variables: Sequence[Variable], layout: Layout, terms: Sequence[Term], values: Values) -> NormalEquations:
+    parts = [(term, term.function(values, True)) for term in terms]
+    equations = NormalEquations.empty(layout, bandwidth_of(layout, [p for _, p in parts]))
+    for term, part in parts:
+        if len(part.residual):
+            equations.add(part, term.loss.weight((part.residual**2).sum(-1)))
+    for variable in variables:
+        if variable.free is not None:
+            _freeze(equations, layout, variable)
+    return equations
+
+
+def _freeze(equations: NormalEquations, layout: Layout, variable: Variable) -> None:
+    """A huge diagonal and no gradient keep an entry where it is."""
+    assert variable.free is not None
+    fixed = torch.nonzero(variable.free == 0)[:, 0]
+    index = (layout.columns[variable.name][:, None] + fixed).reshape(-1)
+    equations.gradient[index] = 0
+    inside = index[index < layout.band]
+    equations.lower[0, inside] += 1e16
+    outside = index[index >= layout.band] - layout.band
+    equations.border[outside, outside] += 1e16
+
+
+def _step(equations: NormalEquations, damping: float) -> Tensor | None:
+    try:
+        step = equations.solve(damping * equations.diagonal().clamp_min(1e-8) + 1e-10)
+    except np.linalg.LinAlgError:
+        return None
+    return step if bool(torch.isfinite(step).all()) else None
+
+
+def _retract(variables: Sequence[Variable], layout: Layout, values: Values, step: Tensor) -> dict[str, Tensor]:
+    moved = dict(values)
+    for variable in variables:
+        index = layout.columns[variable.name][:, None] + torch.arange(layout.tangents[variable.name])
+        moved[variable.name] = variable.retract(values[variable.name], step[index])
+    return moved

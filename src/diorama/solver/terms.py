@@ -1,0 +1,85 @@
+"""Residual terms: what a method writes, and what the solver needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from diorama.solver.robust import RobustLoss, Squared
+from diorama.solver.variables import Variable
+
+Values = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Derivative of a residual by rows of one variable: item m depends on row `rows[m]`."""
+
+    variable: str
+    rows: Int[Tensor, " items"]
+    jacobian: Float[Tensor, "items groups components tangent"]
+
+
+@dataclass(frozen=True)
+class Linearized:
+    """A whitened residual: items x robust groups x components of a group. The robust loss acts on the norm of a group."""
+
+    residual: Float[Tensor, "items groups components"]
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True)
+class Term:
+    """A named part of the objective, sum of rho(|r|^2) over items and groups.
+
+    `function(values, with_jacobian)` returns the residual in units of its standard deviation; blocks may be empty if
+    `with_jacobian` is false.
+    """
+
+    name: str
+    function: Callable[[Values, bool], Linearized]
+    loss: RobustLoss = Squared()
+
+    def cost(self, values: Values) -> Float[Tensor, ""]:
+        residual = self.function(values, False).residual
+        return self.loss.rho((residual**2).sum(-1)).sum()
+
+
+def autodiff_term(
+    name: str,
+    function: Callable[..., Tensor],
+    variables: Sequence[Variable],
+    rows: Sequence[Int[Tensor, " items"]],
+    data: Sequence[Tensor] = (),
+    loss: RobustLoss = Squared(),  # noqa: B008 - frozen
+) -> Term:
+    """A term whose Jacobian comes from automatic differentiation, item by item in one batch.
+
+    `function(*rows_of_variables, *rows_of_data)` gets one item's rows and returns its residual (groups, components).
+    `rows[v][m]` is the row of variable v that item m depends on; every tensor of `data` has one row per item.
+    """
+
+    def evaluate(values: Values, with_jacobian: bool) -> Linearized:
+        picked = [values[v.name][r] for v, r in zip(variables, rows, strict=True)]
+        residual = torch.func.vmap(function)(*picked, *data)
+        if not with_jacobian:
+            return Linearized(residual)
+        return Linearized(residual, [_block(index, picked) for index in range(len(variables))])
+
+    def _block(index: int, picked: list[Tensor]) -> Block:
+        variable = variables[index]
+
+        def moved(delta: Tensor, *item: Tensor) -> Tensor:
+            changed = list(item)
+            changed[index] = variable.retract(item[index][None], delta[None])[0]
+            return function(*changed)
+
+        zero = picked[index].new_zeros(len(picked[index]), variable.tangent(picked[index]))
+        jacobian = torch.func.vmap(torch.func.jacrev(moved))(zero, *picked, *data)
+        return Block(variable.name, rows[index], jacobian)
+
+    return Term(name, evaluate, loss)
