@@ -61,47 +61,67 @@ class NormalEquations:
     @classmethod
     def empty(cls, layout: Layout, bandwidth: int) -> NormalEquations:
         shared = layout.total - layout.band
-        make = lambda *shape: torch.zeros(shape, dtype=torch.float64)  # noqa: E731
-        return cls(
-            make(bandwidth, layout.band), make(shared, layout.band), make(shared, shared), make(layout.total), layout
+        lower, coupling, border, gradient = (
+            torch.zeros(shape, dtype=torch.float64)
+            for shape in ((bandwidth, layout.band), (shared, layout.band), (shared, shared), (layout.total,))
         )
+        return cls(lower, coupling, border, gradient, layout)
 
     def add(self, linearized: Linearized, weight: Tensor) -> None:
         """Add one term's blocks; `weight` (items, groups)."""
-        rows = len(weight)
+        items = len(weight)
         root = weight.clamp_min(0).sqrt()[..., None]
-        residual = (linearized.residual * root).reshape(rows, -1)
-        weighted = [(b, (b.jacobian * root[..., None]).reshape(rows, residual.shape[1], -1)) for b in linearized.blocks]
-        for block, jacobian in weighted:
-            start = self.layout.columns[block.variable][block.rows]
-            index = start[:, None] + torch.arange(jacobian.shape[-1])
-            self.gradient.index_add_(0, index.reshape(-1), (jacobian.mT @ residual[..., None]).reshape(-1))
-        for i, (block_i, jacobian_i) in enumerate(weighted):
-            for block_j, jacobian_j in weighted[: i + 1]:
-                self._add_pair(block_i, block_j, jacobian_i.mT @ jacobian_j)
+        residual = (linearized.residual * root).reshape(items, -1, 1)
+        in_band = [
+            b for b in linearized.blocks if self._starts(b).numel() and int(self._starts(b).min()) < self.layout.band
+        ]
+        shared = [b for b in linearized.blocks if all(b is not other for other in in_band)]
+        parts = [self._joined(group, root, residual.shape[1]) for group in (in_band, shared)]
+        for jacobian, index in parts:
+            self.gradient.index_add_(0, index.reshape(-1), (jacobian.mT @ residual).reshape(-1))
+        (band_jacobian, band_index), (border_jacobian, border_index) = parts
+        self._add_band(band_jacobian.mT @ band_jacobian, band_index)
+        if border_index.shape[1]:
+            border_index = border_index - self.layout.band
+            _accumulate(self.border, border_jacobian.mT @ border_jacobian, border_index, border_index)
+            if band_index.shape[1]:
+                _accumulate(self.coupling, border_jacobian.mT @ band_jacobian, border_index, band_index)
 
-    def _add_pair(self, block_i: Block, block_j: Block, product: Tensor) -> None:
-        row = self.layout.columns[block_i.variable][block_i.rows][:, None] + torch.arange(product.shape[1])
-        column = self.layout.columns[block_j.variable][block_j.rows][:, None] + torch.arange(product.shape[2])
-        shape = product.shape
-        self._scatter(row[:, :, None].expand(shape), column[:, None, :].expand(shape), product)
-        if block_i is not block_j:
-            self._scatter(column[:, None, :].expand(shape), row[:, :, None].expand(shape), product)
+    def _starts(self, block: Block) -> Tensor:
+        return self.layout.columns[block.variable][block.rows]
 
-    def _scatter(self, row: Tensor, column: Tensor, product: Tensor) -> None:
-        """Add entries (row, column) of the symmetric matrix; the upper triangle of the band is left to symmetry."""
-        band, shared = self.layout.band, self.layout.total - self.layout.band
-        if row.min() >= band:
-            into_border = column.min() >= band
-            target = self.border if into_border else self.coupling
-            width = shared if into_border else band
-            offset = band if into_border else 0
-            index = (row - band) * width + column - offset
-            target.view(-1).index_add_(0, index.reshape(-1), product.reshape(-1))
-        elif column.max() < band:
-            keep = row >= column
-            index = ((row - column) * band + column)[keep]
-            self.lower.view(-1).index_add_(0, index, product[keep])
+    def _joined(self, blocks: list[Block], root: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+        """Weighted Jacobians side by side (items, residuals, n) and their columns (items, n)."""
+        items = len(root)
+        if not blocks:
+            return torch.zeros(items, rows, 0, dtype=torch.float64), torch.zeros(items, 0, dtype=torch.long)
+        jacobian = torch.cat([b.jacobian for b in blocks], -1) * root[..., None]
+        index = [self._starts(b)[:, None] + torch.arange(b.jacobian.shape[-1]) for b in blocks]
+        return jacobian.reshape(items, rows, jacobian.shape[-1]), torch.cat(index, 1)
+
+    def _add_band(self, product: Tensor, index: Tensor) -> None:
+        """The lower triangle goes into the band; entries above the diagonal are their mirror images, and left out."""
+        down = index[:, :, None] - index[:, None, :]
+        flat = torch.where(down >= 0, down * self.layout.band + index[:, None, :], self.lower.numel())
+        padded = torch.cat([self.lower.reshape(-1), torch.zeros(1, dtype=torch.float64)])
+        padded.index_add_(0, flat.reshape(-1), product.reshape(-1))
+        self.lower = padded[:-1].view_as(self.lower)
+
+    def freeze(self, columns: Tensor) -> None:
+        """Take unknowns out: their rows and columns become those of the identity, their gradient zero."""
+        self.gradient[columns] = 0
+        band = self.layout.band
+        inside, outside = columns[columns < band], columns[columns >= band] - band
+        self.lower[:, inside] = 0
+        for below in range(1, len(self.lower)):
+            before = inside[inside >= below] - below
+            self.lower[below, before] = 0
+        self.lower[0, inside] = 1
+        self.coupling[:, inside] = 0
+        self.coupling[outside] = 0
+        self.border[outside] = 0
+        self.border[:, outside] = 0
+        self.border[outside, outside] = 1
 
     def diagonal(self) -> Tensor:
         return torch.cat([self.lower[0], self.border.diagonal()])
@@ -126,6 +146,12 @@ class NormalEquations:
         schur = border - coupling @ solved[:, 1:]
         shared = scipy.linalg.solve(schur, right[band:] - coupling @ solved[:, 0], assume_a="sym")
         return torch.from_numpy(np.concatenate([solved[:, 0] - solved[:, 1:] @ shared, shared]))
+
+
+def _accumulate(into: Tensor, product: Tensor, rows: Tensor, columns: Tensor) -> None:
+    """Add products (items, m, n) to the entries (rows[m], columns[n]) of a matrix."""
+    flat = rows[:, :, None] * into.shape[1] + columns[:, None, :]
+    into.view(-1).index_add_(0, flat.reshape(-1), product.reshape(-1))
 
 
 def bandwidth_of(layout: Layout, linearized: Sequence[Linearized]) -> int:

@@ -68,7 +68,7 @@ def solve(
                 damping, growth = damping * growth, growth * 2
         if not improved or quiet >= 2:
             break
-    logger.debug("cost %.4g -> %.4g in %d iterations", initial, cost, done)
+    logger.debug("cost %.4g -> %.4g in %d iterations, damping %.2g", initial, cost, done, damping)
     return Solution(current, initial, cost, done, {t.name: float(t.cost(current)) for t in terms})
 
 
@@ -85,20 +85,9 @@ def _linearize(variables: Sequence[Variable], layout: Layout, terms: Sequence[Te
             equations.add(part, term.loss.weight((part.residual**2).sum(-1)))
     for variable in variables:
         if variable.free is not None:
-            _freeze(equations, layout, variable)
+            fixed = torch.nonzero(variable.free == 0)[:, 0]
+            equations.freeze((layout.columns[variable.name][:, None] + fixed).reshape(-1))
     return equations
-
-
-def _freeze(equations: NormalEquations, layout: Layout, variable: Variable) -> None:
-    """A huge diagonal and no gradient keep an entry where it is."""
-    assert variable.free is not None
-    fixed = torch.nonzero(variable.free == 0)[:, 0]
-    index = (layout.columns[variable.name][:, None] + fixed).reshape(-1)
-    equations.gradient[index] = 0
-    inside = index[index < layout.band]
-    equations.lower[0, inside] += 1e16
-    outside = index[index >= layout.band] - layout.band
-    equations.border[outside, outside] += 1e16
 
 
 def _step(equations: NormalEquations, damping: float) -> Tensor | None:
