@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from smpl_like import smpl_like_arrays
 
+from diorama.body import load_body
 from diorama.body.joints import JOINT_INDEX
 from diorama.body.smpl import load_smpl
 from diorama.body.transfer import transfer_pose
@@ -128,3 +129,16 @@ def test_smpl_parameters_show_the_same_limbs_on_the_free_body(tmp_path, smpl_arr
     for parent, child in (("left_hip", "left_knee"), ("right_knee", "right_ankle"), ("left_shoulder", "left_elbow")):
         bones = [joints[:, JOINT_INDEX[child]] - joints[:, JOINT_INDEX[parent]] for joints in (before, after)]
         assert (torch.cosine_similarity(*bones) > 0.9998).all()
+
+
+def test_a_record_names_its_body(tmp_path, monkeypatch, smpl_arrays):
+    monkeypatch.setenv("DIORAMA_CACHE", str(tmp_path))
+    load_body.cache_clear()
+    with pytest.raises(DioramaError, match="bodies"):
+        load_body("smpl")
+    (tmp_path / "bodies").mkdir()
+    np.savez(tmp_path / "bodies" / "smpl.npz", **smpl_arrays)
+    assert load_body("smpl").name == "smpl"
+    with pytest.raises(DioramaError, match="unknown body"):
+        load_body("robot")
+    load_body.cache_clear()

@@ -81,7 +81,7 @@ def compile_free_body(*, wheel: Path | None = None) -> Path:
     with zipfile.ZipFile(source) as archive:
         arrays = compile_arrays(archive)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
     source.unlink(missing_ok=True)
     return path
 

@@ -88,19 +88,18 @@ def static_contact_term(
         residual = (points[1:] - points[:-1]) * weight[..., None]
         if not with_jacobian or not len(rows):
             return Linearized(residual)
-        assert posed.by_rotations is not None and posed.by_betas is not None
-        turn, shape = posed.by_rotations[:, index], posed.by_betas[:, index]
-        w = weight[..., None, None]
+        assert posed.by_rotations is not None
+        w, turn = weight[..., None, None], posed.by_rotations[:, index]
         eye = w * torch.eye(3, dtype=torch.float64)
-        return Linearized(
-            residual,
-            [
-                Block(person.transl, rows, -eye),
-                Block(person.transl, rows + 1, eye),
-                Block(person.rotations, rows, -w * turn[:-1]),
-                Block(person.rotations, rows + 1, w * turn[1:]),
-                Block(person.betas, torch.zeros_like(rows), w * (shape[1:] - shape[:-1])),
-            ],
-        )
+        blocks = [
+            Block(person.transl, rows, -eye),
+            Block(person.transl, rows + 1, eye),
+            Block(person.rotations, rows, -w * turn[:-1]),
+            Block(person.rotations, rows + 1, w * turn[1:]),
+        ]
+        if person.shape_is_free and posed.by_betas is not None:
+            shape = posed.by_betas[:, index]
+            blocks.append(Block(person.betas, torch.zeros_like(rows), w * (shape[1:] - shape[:-1])))
+        return Linearized(residual, blocks)
 
     return Term("static_contact", evaluate, loss)

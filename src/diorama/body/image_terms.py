@@ -95,15 +95,9 @@ def direction_term(
         residual = (unit - seen_world) / sigma[..., None]
         if not with_jacobian:
             return Linearized(residual)
-        assert posed.by_rotations is not None and posed.by_betas is not None
         eye = torch.eye(3, dtype=unit.dtype)
         outer = (eye - unit[..., None] * unit[..., None, :]) / (length * sigma[..., None])[..., None]
-        rows, shared = torch.arange(person.frames), torch.zeros(person.frames, dtype=torch.long)
-        by_rotations = outer @ (posed.by_rotations[:, end] - posed.by_rotations[:, start])
-        by_betas = outer @ (posed.by_betas[:, end] - posed.by_betas[:, start])
-        return Linearized(
-            residual, [Block(person.rotations, rows, by_rotations), Block(person.betas, shared, by_betas)]
-        )
+        return Linearized(residual, person.turning_blocks(posed, outer, end, start))
 
     return Term("directions", evaluate, loss)
 

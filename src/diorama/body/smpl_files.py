@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ from diorama.errors import DioramaError
 
 _RECONSTRUCT_ARRAY: Any = np.empty(0).__reduce__()[0]
 _RECONSTRUCT_SCALAR: Any = np.float64(0).__reduce__()[0]
+
+
+# What a damaged pickle or archive raises depends on which byte is wrong.
+_DAMAGE = (
+    *(ValueError, TypeError, AttributeError, EOFError, IndexError, OSError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class _Inert:
@@ -35,7 +43,7 @@ class _Inert:
 
     def array(self) -> np.ndarray:
         """The numbers."""
-        raise NotImplementedError
+        raise ValueError("not an array")
 
 
 class _Chumpy(_Inert):
@@ -129,8 +137,7 @@ def read_smpl_arrays(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:
         raise DioramaError(f"no array {error}", where=path, fix="give a file of SMPL, SMPL-H or SMPL-X") from error
     except pickle.UnpicklingError as error:
         raise DioramaError(f"refused to read this pickle: {error}", where=path, fix="get the original file") from error
-    # What a damaged pickle or archive raises depends on the byte that is wrong.
-    except (ValueError, TypeError, AttributeError, EOFError, IndexError, OSError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DioramaError(f"not a body model file ({error})", where=path, fix="get the original file") from error
 
 

@@ -52,9 +52,9 @@ class UnknownPerson:
     @classmethod
     def of(cls, model: BodyModel, id: int, frames: int, first_slot: int = 0, surface_step: int = 8) -> UnknownPerson:
         """A person of a body model. Points: its landmarks by name, its contact sites as `contact/<site>`, and every
-        `surface_step`-th vertex of the fitting subset as `surface/<n>`, riding on the joint that moves it most."""
+        `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most."""
         model = model.to(dtype=torch.float64)
-        chosen = model.subset[::surface_step]
+        chosen = model.subset[::surface_step] if surface_step else model.subset[:0]
         main = model.skin.weights[chosen].argmax(1, keepdim=True)
         parts = [model.joints, model.landmarks.positions, model.contact_sites.positions, model.verts.rows(chosen)]
         template = torch.cat([part.template for part in parts])
@@ -99,11 +99,16 @@ class UnknownPerson:
         slots = self.first_slot + torch.arange(self.frames)
         free = torch.ones(24, 3, dtype=torch.float64)
         free[list(self.fixed_joints)] = 0
-        return [
+        moving = [
             Variable(self.transl, slots),
             Variable(self.rotations, slots, rotations=True, free=free.reshape(-1)),
-            Variable(self.betas, free=self.free_betas),
         ]
+        return [*moving, Variable(self.betas, free=self.free_betas)] if self.shape_is_free else moving
+
+    @property
+    def shape_is_free(self) -> bool:
+        """Whether any shape entry may move; if none may, the shape is a constant and costs nothing."""
+        return self.free_betas is None or bool(self.free_betas.any())
 
     def index(self, names: Sequence[str]) -> Int[Tensor, " n"]:
         """Positions of point names."""
@@ -126,14 +131,24 @@ class UnknownPerson:
         self, posed: PosedPoints, outer: Float[Tensor, "frames points components 3"], index: Int[Tensor, " points"]
     ) -> list[Block]:
         """Blocks of a residual per frame whose derivative by the points `index` is `outer`; one robust group a point."""
-        assert posed.by_rotations is not None and posed.by_betas is not None
-        rows = torch.arange(self.frames)
-        shared = torch.zeros(self.frames, dtype=torch.long)
         return [
-            Block(self.transl, rows, outer),
-            Block(self.rotations, rows, outer @ posed.by_rotations[:, index]),
-            Block(self.betas, shared, outer @ posed.by_betas[:, index]),
+            Block(self.transl, torch.arange(self.frames), outer),
+            *self.turning_blocks(posed, outer, index, index[:0]),
         ]
+
+    def turning_blocks(
+        self, posed: PosedPoints, outer: Tensor, plus: Int[Tensor, " points"], minus: Int[Tensor, " others"]
+    ) -> list[Block]:
+        """Blocks by rotations and shape of a residual of the points `plus`, less the points `minus` if there are any."""
+        assert posed.by_rotations is not None
+        rows = torch.arange(self.frames)
+        turn = posed.by_rotations[:, plus] - (posed.by_rotations[:, minus] if len(minus) else 0)
+        blocks = [Block(self.rotations, rows, outer @ turn)]
+        if self.shape_is_free:
+            assert posed.by_betas is not None
+            shape = posed.by_betas[:, plus] - (posed.by_betas[:, minus] if len(minus) else 0)
+            blocks.append(Block(self.betas, torch.zeros_like(rows), outer @ shape))
+        return blocks
 
     def rest_of(self, betas: Float[Tensor, "1 betas"]) -> tuple[Tensor, Tensor]:
         """Rest joints (24, 3) and points (P, 3); kept while the shape stays the same."""
@@ -149,8 +164,10 @@ class UnknownPerson:
         position = attach(joints, frames, joints_rest, self.owner, points_rest)
         if not with_jacobian:
             return PosedPoints(position)
-        joints_by, points_by = self._rest_derivative(betas)
         by_rotations = attached_point_jacobians(joints, frames, self.owner, position).flatten(-2)
+        if not self.shape_is_free:
+            return PosedPoints(position, by_rotations)
+        joints_by, points_by = self._rest_derivative(betas)
         return PosedPoints(position, by_rotations, rest_jacobians(frames, self.owner, joints_by, points_by))
 
     def _rest_derivative(self, betas: Tensor, step: float = 1e-3) -> tuple[Tensor, Tensor]:
