@@ -39,9 +39,7 @@ SEEN_SHAPE = (1.0, 0.0, 0.0, 1.0, 0.0, 1.0)
 
 # Hair, shoes and what hands hold belong to a mask as often as not; trunk and limbs are trusted.
 CLOTHED = tuple(
-    JOINT_INDEX[name]
-    for name in JOINT_NAMES
-    if not name.endswith(("head", "ankle", "foot", "wrist", "hand"))
+    JOINT_INDEX[name] for name in JOINT_NAMES if not name.endswith(("head", "ankle", "foot", "wrist", "hand"))
 )
 
 
@@ -64,7 +62,7 @@ def fit_bodies(
     observations: Observations,
     config: BodiesConfig = BodiesConfig(),
     *,
-    progress: bool = True,  # noqa: B008 - frozen
+    progress: bool = True,
 ) -> Bodies:
     """Camera-frame bodies of all tracks, at the free body's default stature (sizes are decided later, for all together).
 
@@ -164,13 +162,14 @@ def _fit_segment(
 def shared_terms(person: UnknownPerson, evidence: Evidence, betas: Tensor, config: BodiesConfig) -> list[Term]:
     """What holds for every motion: limb directions, pose prior, joint limits, smoothness, shape near `betas`."""
     sigma = torch.full((betas.shape[1],), config.shape_sigma, dtype=torch.float64)
+    shape = [shape_prior_term(person, betas[0], sigma)] if person.shape_is_free else []
     return [
+        *shape,
         direction_term(person, LIMBS, evidence.directions_world, evidence.direction_sigma),
         pose_prior_term(person, config.prior, config.prior_weight),
         joint_limit_term(person),
         rotation_smoothness_term(person, evidence.times, config.smoothness),
         pelvis_smoothness_term(person, evidence.times, config.pelvis_sigma),
-        shape_prior_term(person, betas[0], sigma),
     ]
 
 
