@@ -7,7 +7,7 @@ import pytest
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-install_import_hook("diorama", "beartype.beartype")
+install_import_hook("diorama", "typechecking.check")
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"
 

@@ -10,7 +10,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "diorama"
 ROOMS = [
     ["errors"], ["progress"], ["assets"], ["records"], ["geometry"], ["solver"], ["body"], ["render"], ["video"],
     ["observations"],
-    ["reconstruction"], ["metrics"], ["quality"], ["networks"], ["frontends"], ["synthetic", "data"], ["methods"],
+    ["reconstruction"], ["metrics"], ["quality"], ["networks"], ["frontends"], ["models"],
+    ["synthetic", "data"], ["methods"],
     ["export"], ["reconstruct"], ["view"], ["evaluate"], ["train", "curate"], ["doctor", "demo"], ["cli"], ["__main__"],
 ]  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}

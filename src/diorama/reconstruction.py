@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,8 @@ def load(folder: str | Path) -> Reconstruction:
             raise DioramaError("written by a newer diorama", where=folder, fix="pip install --upgrade diorama")
         arrays: dict[str, np.ndarray] = {}
         for name in (ARRAYS, DEPTH):
-            with np.load(folder / name, allow_pickle=False) as file:
+            with (folder / name).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays |= {f".{key}": file[key] for key in file.files}
         return unflatten(Reconstruction, tree, arrays)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DioramaError(f"damaged ({error})", where=folder / TREE, fix="run reconstruct again") from error

@@ -7,6 +7,7 @@ import json
 import types
 import typing
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,7 +52,7 @@ def unflatten(kind: Any, tree: Any, arrays: Any) -> Any:
         if len(arguments) == 2 and arguments[1] is Ellipsis:
             return tuple(unflatten(arguments[0], item, arrays) for item in tree)
         return tuple(unflatten(a, item, arrays) for a, item in zip(arguments, tree, strict=True))
-    return Path(tree) if kind is Path else tree
+    return Path(str(tree)) if kind is Path else tree
 
 
 def save_record(record: Any, path: Path) -> None:
@@ -70,7 +71,8 @@ def load_record(kind: type[Record], path: Path) -> Record:
         DioramaError: the file is missing, damaged, or of another version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because numpy leaves a damaged archive open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return unflatten(kind, json.loads(file["json"].tobytes()), dict(file))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError) as error:
         raise DioramaError(f"not a readable record ({error})", where=path, fix="delete it and run again") from error

@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 class Video:
     """One shot of a video file. Rows 0..F-1 are its decoded frames; `first_frame` is the index of row 0 in the file.
 
-    `width`, `height` are those of the upright picture (container rotation applied), in pixels; `times` are seconds
-    from the container; `duplicate` marks rows whose picture repeats the row before.
+    `width`, `height` are those of the upright picture, in pixels; `rotation` degrees counterclockwise make the stored
+    picture upright (0, 90, 180 or 270, from the container); `times` are seconds from the container; `duplicate` marks
+    rows whose picture repeats the row before.
     """
 
     path: Path
@@ -72,7 +73,7 @@ class Video:
                 return
             if row >= start and (row - start) % step == 0:
                 picture = frame.reformat(width=size[0], height=size[1], format="rgb24", interpolation="AREA")
-                yield row, np.ascontiguousarray(np.rot90(picture.to_ndarray(), -self.rotation // 90))
+                yield row, np.ascontiguousarray(np.rot90(picture.to_ndarray(), self.rotation // 90))
 
     def frame(self, row: int, *, max_size: int | None = None) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of one row."""
@@ -94,12 +95,15 @@ class Video:
 class ScanConfig:
     """Thresholds of the first pass, in grey levels of a 64-pixel-wide thumbnail; set on rendered and re-encoded clips.
 
-    A frame is a duplicate if no thumbnail cell differs by more than `duplicate_level`. A cut is a frame whose mean
-    difference exceeds `cut_level` and `cut_ratio` times the median around it, with colour histograms that overlap less
-    than `cut_overlap`.
+    A frame is a duplicate if no thumbnail cell differs by more than `duplicate_level`, or if the mean and the greatest
+    difference are below these fractions of the clip's medians (encoders do not repeat a picture exactly). A cut is a
+    frame whose mean difference exceeds `cut_level` and `cut_ratio` times the median around it, with colour histograms
+    that overlap less than `cut_overlap`.
     """
 
     duplicate_level: float = 1.5
+    duplicate_mean_ratio: float = 0.05
+    duplicate_peak_ratio: float = 0.3
     cut_level: float = 12.0
     cut_ratio: float = 4.0
     cut_overlap: float = 0.75
@@ -122,7 +126,7 @@ def open_video(path: str | Path, *, shot: int | None = None, config: ScanConfig 
     warnings = list(scan.warnings)
     whole = Video(
         path, sha256_of(path), scan.width, scan.height, scan.rotation, _strictly_increasing(scan.times),
-        np.concatenate([[False], scan.peak_change[1:] < config.duplicate_level]), 0, 0, shots,
+        _duplicates(scan, config), 0, 0, shots,
     )  # fmt: skip
     if len(shots) > 1:
         chosen = int(np.argmax([b - a for a, b in shots])) if shot is None else shot
@@ -172,7 +176,7 @@ def _scan(path: Path) -> _Scan:
     rotation = width = height = 0
     for index, frame in enumerate(_decode(path)):
         if index == 0:
-            rotation, width, height = int(frame.rotation) % 360, frame.width, frame.height
+            rotation, width, height = round(frame.rotation / 90) * 90 % 360, frame.width, frame.height
         now = _thumbnail(frame)
         changes.append(_change(before, now))
         before = now
@@ -224,6 +228,15 @@ def _strictly_increasing(times: np.ndarray) -> np.ndarray:
     for row in range(1, len(out)):
         out[row] = max(out[row], out[row - 1] + 1e-3)
     return out
+
+
+def _duplicates(scan: _Scan, config: ScanConfig) -> Bool[np.ndarray, " frames"]:
+    mean, peak = scan.mean_change, scan.peak_change
+    usual_mean, usual_peak = (np.median(change[1:]) if len(change) > 1 else 0.0 for change in (mean, peak))
+    faint = (mean < config.duplicate_mean_ratio * usual_mean) & (peak < config.duplicate_peak_ratio * usual_peak)
+    duplicate = (peak < config.duplicate_level) | faint
+    duplicate[0] = False
+    return duplicate
 
 
 def _shots(scan: _Scan, config: ScanConfig) -> tuple[tuple[int, int], ...]:

@@ -56,27 +56,24 @@ class PosePrior:
         return torch.tensor([self.sigma[name] for name in short], dtype=torch.float64)
 
 
-def _embed(blocks: Float[Tensor, "items joints rows 3"], joints: Int[Tensor, " joints"]) -> Tensor:
-    """Derivatives by each joint's own three tangent entries, placed among all 72: (items, joints, rows, 72)."""
-    out = blocks.new_zeros(*blocks.shape[:3], 72)
-    each = torch.arange(len(joints))
-    for axis in range(3):
-        out[:, each, :, 3 * joints + axis] = blocks[..., axis].transpose(0, 1)
-    return out
+def _per_joint(frames: int, joints: Int[Tensor, " joints"]) -> tuple[Tensor, Tensor]:
+    """Row and first tangent entry of every (frame, joint), frames outermost: one item of a term each."""
+    rows = torch.arange(frames).repeat_interleave(len(joints))
+    return rows, (3 * joints).repeat(frames)
 
 
 def pose_prior_term(person: UnknownPerson, prior: PosePrior, weight: float = 1.0) -> Term:
     """log(mean^-1 R) / sigma for every body joint."""
     mean, scale = prior.mean_rotations(), weight**0.5 / prior.sigmas()
-    joints = torch.arange(1, len(JOINT_NAMES))
+    rows, first = _per_joint(person.frames, torch.arange(1, len(JOINT_NAMES)))
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         away = log_so3(mean.mT @ values[person.rotations][:, 1:])
-        residual = away * scale
+        residual = (away * scale).reshape(-1, 1, 3)
         if not with_jacobian:
             return Linearized(residual)
-        blocks = _embed(right_jacobian_inverse(away) * scale[..., None], joints)
-        return Linearized(residual, [Block(person.rotations, torch.arange(person.frames), blocks)])
+        jacobian = (right_jacobian_inverse(away) * scale[..., None]).reshape(-1, 1, 3, 3)
+        return Linearized(residual, [Block(person.rotations, rows, jacobian, first)])
 
     return Term("pose_prior", evaluate)
 
@@ -94,16 +91,17 @@ def joint_limit_term(person: UnknownPerson, sigma: float = 0.05) -> Term:
     }
     joints = torch.tensor([JOINT_NAMES.index(name) for name in hinges])
     axes = torch.tensor(list(hinges.values()), dtype=torch.float64)
+    rows, first = _per_joint(person.frames, joints)
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         rotvec = log_so3(values[person.rotations][:, joints])
         flexion = (axes * rotvec).sum(-1)
-        residual = ((-flexion).clamp_min(0) / sigma)[..., None]
+        residual = ((-flexion).clamp_min(0) / sigma).reshape(-1, 1, 1)
         if not with_jacobian:
             return Linearized(residual)
         slope = -(flexion < 0).double()[..., None] / sigma * axes
-        blocks = _embed(slope[:, :, None] @ right_jacobian_inverse(rotvec), joints)
-        return Linearized(residual, [Block(person.rotations, torch.arange(person.frames), blocks)])
+        jacobian = (slope[:, :, None] @ right_jacobian_inverse(rotvec)).reshape(-1, 1, 1, 3)
+        return Linearized(residual, [Block(person.rotations, rows, jacobian, first)])
 
     return Term("joint_limits", evaluate)
 
@@ -138,23 +136,23 @@ def rotation_smoothness_term(
     scale = 1 / (smoothness.of_joints()[None] * middle[:, None])
     count = max(person.frames - 2, 0)
 
-    joints = torch.arange(len(JOINT_NAMES))
+    rows, entry = _per_joint(count, torch.arange(len(JOINT_NAMES)))
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         rotations = values[person.rotations]
         relative = rotations[:-1].mT @ rotations[1:]
         step = log_so3(relative)
         first, second = step[:-1] / before[:, None, None], step[1:] / after[:, None, None]
-        residual = (second - first) * scale[..., None]
+        residual = ((second - first) * scale[..., None]).reshape(-1, 1, 3)
         if not with_jacobian or not count:
             return Linearized(residual)
         by_later = right_jacobian_inverse(step)
         by_earlier = -by_later @ relative.mT
         one, two = (scale / before[:, None])[..., None, None], (scale / after[:, None])[..., None, None]
         blocks = [-one * by_earlier[:-1], two * by_earlier[1:] - one * by_later[:-1], two * by_later[1:]]
-        rows = torch.arange(count)
         return Linearized(
-            residual, [Block(person.rotations, rows + shift, _embed(b, joints)) for shift, b in enumerate(blocks)]
+            residual,
+            [Block(person.rotations, rows + shift, b.reshape(-1, 1, 3, 3), entry) for shift, b in enumerate(blocks)],
         )
 
     return Term("rotation_smoothness", evaluate, loss)

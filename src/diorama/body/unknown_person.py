@@ -50,7 +50,7 @@ class UnknownPerson:
     _kept: dict[str, tuple[tuple[Tensor, ...], object]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, model: BodyModel, id: int, frames: int, first_slot: int = 0, surface_step: int = 8) -> UnknownPerson:
+    def of(cls, model: BodyModel, id: int, frames: int, first_slot: int = 0, surface_step: int = 12) -> UnknownPerson:
         """A person of a body model. Points: its landmarks by name, its contact sites as `contact/<site>`, and every
         `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most."""
         model = model.to(dtype=torch.float64)

@@ -44,7 +44,7 @@ def write_overlay(
         what = f"the video has {len(video)} frames, the reconstruction {len(reconstruction)}"
         raise DioramaError(what, where=video.path, fix="give the video that it was made from")
     frames = _drawn(video, reconstruction, max_size)
-    _encode(path, progress_bar(frames, desc="overlay", total=len(video), show=progress), video)
+    _encode(path, iter(progress_bar(frames, desc="overlay", total=len(video), show=progress)), video)
     return path
 
 
@@ -113,7 +113,7 @@ def _posed(shaped: ShapedBody, Ts: Float[np.ndarray, "24 4 4"]) -> PosedBody:
     return PosedBody(shaped, local, T[..., :3, 3], T[..., :3, :3])
 
 
-def _encode(path: Path, pictures: Iterator[np.ndarray] | object, video: Video) -> None:
+def _encode(path: Path, pictures: Iterator[np.ndarray], video: Video) -> None:
     """H.264 with the source's frame times (from the first frame on)."""
     clock = np.round((video.times - video.times[0]) / float(_CLOCK)).astype(np.int64)
     with atomic_path(path) as temporary:
@@ -123,7 +123,7 @@ def _encode(path: Path, pictures: Iterator[np.ndarray] | object, video: Video) -
                 stream.options = {"crf": "21", "preset": "veryfast"}
                 stream.codec_context.time_base = _CLOCK
                 stream.pix_fmt = "yuv420p"
-                for row, picture in enumerate(pictures):  # type: ignore[arg-type]
+                for row, picture in enumerate(pictures):
                     if row == 0:
                         stream.height, stream.width = picture.shape[:2]
                     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

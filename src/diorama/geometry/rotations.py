@@ -43,6 +43,17 @@ def log_so3(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     return factor * xyz
 
 
+def right_jacobian_inverse(rotvec: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Derivative of log(R exp(w)) by w at w = 0, for R = exp(rotvec) (Sola et al. 2018, arXiv:1812.01537, Eq. 144)."""
+    squared = (rotvec * rotvec).sum(-1)[..., None, None]
+    small = squared < 1e-8
+    safe = torch.where(small, torch.ones_like(squared), squared)
+    angle = safe.sqrt()
+    factor = torch.where(small, 1 / 12 + squared / 720, 1 / safe - (1 + angle.cos()) / (2 * angle * angle.sin()))
+    cross = skew(rotvec)
+    return torch.eye(3, dtype=rotvec.dtype, device=rotvec.device) + 0.5 * cross + factor * (cross @ cross)
+
+
 def _quaternion_wxyz(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
     m = matrix
     t = m.diagonal(dim1=-2, dim2=-1)

@@ -7,7 +7,6 @@ contacts from motion, one joint refinement, floor at z = 0.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,6 +27,7 @@ from diorama.methods.backdrop import BackdropConfig, backdrop_scene, measured_sc
 from diorama.methods.contact_detection import ContactConfig, contact_probability
 from diorama.methods.ground_plane import Ground, fit_ground, ground_near_feet, upright_direction
 from diorama.methods.placed_person import PlacedPerson, place
+from diorama.methods.plausibility import PlausibilityConfig, badly_fitted, badly_placed
 from diorama.methods.refinement import FOOT_COLUMNS, RefinementConfig, World, refine
 from diorama.methods.scale import ScaleConfig, ScaleResult, pool_scale, scale_per_frame
 from diorama.observations import Observations, ObservedBody, ObservedCameras
@@ -46,6 +46,7 @@ class GroundedConfig:
     refinement: RefinementConfig = field(default_factory=RefinementConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     backdrop: BackdropConfig = field(default_factory=BackdropConfig)
+    plausibility: PlausibilityConfig = field(default_factory=PlausibilityConfig)
     rounds: int = 2
     stretch: int = 300
     overlap: int = 30
@@ -60,6 +61,7 @@ class _Placing:
     scale: ScaleResult
     ground: Ground | None
     up_spread_degrees: float
+    dropped: tuple[str, ...] = ()
 
 
 def reconstruct_grounded(
@@ -75,7 +77,8 @@ def reconstruct_grounded(
         raise ValueError("the grounded method needs cameras")
     bodies = observations.bodies.people if observations.bodies else ()
     models = {body.body: load_body(body.body) for body in bodies}
-    placing = _place_world(observations, bodies, models)(config)
+    placing = _place_world(observations, bodies, models, config)
+    bodies = tuple(body for body in bodies if body.id in placing.scale.statures)
     cameras = _metric_cameras(observations.cameras, placing)
     people = [place(b, models[b.body], placing.scale.statures[b.id], cameras, len(CONTACT_SITE_NAMES)) for b in bodies]
     people, world = _refine_all(people, cameras, observations, placing, config)
@@ -83,38 +86,49 @@ def reconstruct_grounded(
 
 
 def _place_world(
-    observations: Observations, bodies: tuple[ObservedBody, ...], models: dict[str, BodyModel]
-) -> Callable[[GroundedConfig], _Placing]:
-    """Up, ground and scale of the cameras' world, as a function of the configuration."""
-
-    def decide(config: GroundedConfig) -> _Placing:
-        cameras = observations.cameras
-        assert cameras is not None
-        centres = cameras.T_world_camera[:, :3, 3]
-        if not bodies:
-            up = _camera_up(cameras)
-            lowest = centres.mean(0) - up
-            scale = ScaleResult(1.0, {}, float("nan"), "none: nobody is in the video; cameras 1 unit above the floor")
-            return _Placing(
-                rotation_to_z_up(up), _foot_of(centres[0], up, float(lowest @ up)), scale, None, float("nan")
-            )
-        posed = {b.id: _camera_points(b, models[b.body]) for b in bodies}
-        up, spread = _body_up(bodies, posed, cameras)
-        ground = _scene_ground(observations, bodies, posed, up, centres) if cameras.kind == "translating" else None
-        normal = ground.normal if ground else up
-        offset = ground.offset if ground else float(np.median(centres @ up)) - 1.0
-        per_frame = {
-            b.id: scale_per_frame(_lowest(posed[b.id][1], cameras, b, normal), cameras.T_world_camera[b.frames, :3, :3],
-                                  centres[b.frames], normal, offset)
-            for b in bodies
-        }  # fmt: skip
-        fitted = {
-            b.id: float(models[b.body].stature(torch.from_numpy(np.asarray(b.betas, np.float32)))) for b in bodies
-        }
+    observations: Observations, bodies: tuple[ObservedBody, ...], models: dict[str, BodyModel], config: GroundedConfig
+) -> _Placing:
+    """Up, ground and scale of the cameras' world; only people with a stature in the answer are believed."""
+    cameras = observations.cameras
+    assert cameras is not None
+    centres = cameras.T_world_camera[:, :3, 3]
+    fitted = {b.id: float(models[b.body].stature(torch.from_numpy(np.asarray(b.betas, np.float32)))) for b in bodies}
+    doubts = {b.id: badly_fitted(b, fitted[b.id], config.plausibility) for b in bodies}
+    dropped = tuple(reason for reason in doubts.values() if reason)
+    bodies = tuple(b for b in bodies if not doubts[b.id])
+    if not bodies:
+        return _empty_world(cameras, dropped)
+    posed = {b.id: _camera_points(b, models[b.body]) for b in bodies}
+    up, spread = _body_up(bodies, posed, cameras)
+    ground = _scene_ground(observations, bodies, posed, up, centres) if cameras.kind == "translating" else None
+    normal = ground.normal if ground else up
+    offset = ground.offset if ground else float(np.median(centres @ up)) - 1.0
+    per_frame = {
+        b.id: scale_per_frame(
+            _lowest(posed[b.id][1], cameras, b, normal), cameras.T_world_camera[b.frames, :3, :3], centres[b.frames],
+            normal, offset,
+        )
+        for b in bodies
+    }  # fmt: skip
+    fitted = {b.id: fitted[b.id] for b in bodies}
+    scale = pool_scale(per_frame, fitted, scene=ground is not None, config=config.scale)
+    misplaced = badly_placed(per_frame, fitted, scale.metres_per_unit, config.plausibility)
+    if misplaced and len(misplaced) < len(fitted):
+        fitted = {i: s for i, s in fitted.items() if i not in misplaced}
+        per_frame = {i: per_frame[i] for i in fitted}
         scale = pool_scale(per_frame, fitted, scene=ground is not None, config=config.scale)
-        return _Placing(rotation_to_z_up(normal), _foot_of(centres[0], normal, offset), scale, ground, spread)
+        dropped += tuple(misplaced.values())
+    origin = _foot_of(centres[0], normal, offset)
+    return _Placing(rotation_to_z_up(normal), origin, scale, ground, spread, dropped)
 
-    return decide
+
+def _empty_world(cameras: ObservedCameras, dropped: tuple[str, ...]) -> _Placing:
+    """Nobody to measure by: the cameras' own up and unit, the floor one unit below them."""
+    centres = cameras.T_world_camera[:, :3, 3]
+    up = _camera_up(cameras)
+    scale = ScaleResult(1.0, {}, float("nan"), "none: nobody is in the video; cameras 1 unit above the floor")
+    origin = _foot_of(centres[0], up, float(centres.mean(0) @ up) - 1.0)
+    return _Placing(rotation_to_z_up(up), origin, scale, None, float("nan"), dropped)
 
 
 def _foot_of(point: np.ndarray, normal: np.ndarray, offset: float) -> np.ndarray:
@@ -160,9 +174,11 @@ def _scene_ground(
     observations: Observations, bodies: tuple[ObservedBody, ...], posed: dict[int, tuple[np.ndarray, np.ndarray]],
     up: np.ndarray, centres: np.ndarray,
 ) -> Ground | None:  # fmt: skip
+    """The plane around feet in the depth maps; without it, the main level plane of the sparse points."""
     depth, cameras = observations.depth, observations.cameras
-    if depth is None or cameras is None or not len(depth.frames):
-        return None
+    assert cameras is not None
+    if depth is None or not len(depth.frames):
+        return fit_ground(cameras.points_world, up, centres)
     pixels: dict[int, list[np.ndarray]] = {}
     heights: dict[int, list[float]] = {}
     for body in bodies:
@@ -178,7 +194,7 @@ def _scene_ground(
         depth, cameras, {f: np.array(p) for f, p in pixels.items()}, {f: np.array(h) for f, h in heights.items()},
         observations.width,
     )  # fmt: skip
-    return fit_ground(near, up, centres)
+    return fit_ground(near, up, centres) or fit_ground(cameras.points_world, up, centres)
 
 
 def _metric_cameras(cameras: ObservedCameras, placing: _Placing) -> Float[np.ndarray, "frames 4 4"]:
@@ -330,6 +346,7 @@ def _figures(placing: _Placing, world: World, scale: float, people: list[PlacedP
         "up_spread_deg": placing.up_spread_degrees,
         "floor_correction_deg": tilt,
         "ground_points": placing.ground.points if placing.ground else 0,
+        "dropped": list(placing.dropped),
     }
 
 

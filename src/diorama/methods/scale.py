@@ -69,9 +69,11 @@ def pool_scale(
     units = {i: fitted_stature[i] / float(np.median(s)) for i, s in usable.items()}
     spread = {i: 100 * _spread(s) for i, s in usable.items()}
     measured = config.measured_sigma if scene else config.measured_sigma_without_scene
-    log_scale = _pooled_log_scale(units, {i: len(s) for i, s in usable.items()}, measured, config)
+    # People whose scale wanders from frame to frame (far away, half hidden) are measured less well.
+    sigmas = {i: float(np.hypot(measured, spread[i] / 100)) for i in units}
+    log_scale = _pooled_log_scale(units, {i: len(s) for i, s in usable.items()}, sigmas, config)
     scale = float(np.exp(log_scale))
-    statures = {i: _stature(i, units.get(i), scale, measured, config) for i in fitted_stature}
+    statures = {i: _stature(i, units.get(i), scale, sigmas.get(i, 1.0), config) for i in fitted_stature}
     known = [i for i in units if i in config.stature]
     source = (
         f"given stature of person {', '.join(map(str, known))}"
@@ -88,7 +90,7 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _pooled_log_scale(
-    units: Mapping[int, float], frames: Mapping[int, int], measured: float, config: ScaleConfig
+    units: Mapping[int, float], frames: Mapping[int, int], measured: Mapping[int, float], config: ScaleConfig
 ) -> float:
     logs, sigmas = [], []
     for person, height in units.items():
@@ -97,7 +99,7 @@ def _pooled_log_scale(
         spread = config.given_sigma if given else config.adult_sigma
         # Short tracks are often distant or partly hidden people.
         trust = min(1.0, frames[person] / 30)
-        sigmas.append(np.hypot(spread, measured) / np.sqrt(trust))
+        sigmas.append(np.hypot(spread, measured[person]) / np.sqrt(trust))
     log, sigma = np.array(logs), np.array(sigmas)
     pooled = float(np.median(log)) if not any(p in config.stature for p in units) else float(log[np.argmin(sigma)])
     for _ in range(50):

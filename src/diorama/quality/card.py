@@ -28,7 +28,10 @@ def quality_card(
         **_scale_figures(reconstruction),
         **_people_figures(people),
         "people": {str(p.id): _one_person(reconstruction, p) for p in people},
-        "dropped": list(observations.tracks.dropped) if observations.tracks else [],
+        "dropped": [
+            *(observations.tracks.dropped if observations.tracks else ()),
+            *reconstruction.quality.get("dropped", ()),
+        ],
         "warnings": list(observations.cameras.warnings) if observations.cameras else [],
         "seconds": dict(seconds),
     }

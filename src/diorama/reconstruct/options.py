@@ -1,0 +1,44 @@
+"""What a user may choose, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from diorama.errors import DioramaError
+
+METHODS = ("grounded",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the main job; `focal` px of the upright source video, `fov` horizontal degrees, `stature` m by id."""
+
+    method: str = "auto"
+    shot: int | None = None
+    focal: float | None = None
+    fov: float | None = None
+    stature: Mapping[int, float] = field(default_factory=dict)
+    overlay: bool = True
+
+    def __post_init__(self) -> None:
+        if self.method not in ("auto", *METHODS):
+            raise DioramaError(
+                "no such method", where=f"--method {self.method}", fix=f"choose auto or {', '.join(METHODS)}"
+            )
+        if self.focal is not None and self.fov is not None:
+            raise DioramaError("two focal lengths", where="--focal and --fov", fix="give one of them")
+        if self.focal is not None and not self.focal > 0:
+            raise DioramaError("not a focal length", where=f"--focal {self.focal:g}", fix="give pixels, such as 1200")
+        if self.fov is not None and not 5 <= self.fov <= 160:
+            raise DioramaError("not a field of view", where=f"--fov {self.fov:g}", fix="give degrees, such as 60")
+        for id, height in self.stature.items():
+            if not 0.4 <= height <= 2.6:
+                raise DioramaError(
+                    "not a height of a person", where=f"--stature {id}={height:g}", fix="give metres, such as 1=1.85"
+                )
+
+    @property
+    def chosen_method(self) -> str:
+        """The method that "auto" stands for."""
+        return METHODS[0] if self.method == "auto" else self.method

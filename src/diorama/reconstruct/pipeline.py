@@ -1,0 +1,248 @@
+"""The steps of the main job, one after the other; each is a named file that the next run reuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+import diorama
+from diorama.export.overlay import write_overlay
+from diorama.frontends.bodies import BodiesConfig, fit_bodies
+from diorama.frontends.cameras import CamerasConfig, estimate_cameras
+from diorama.frontends.dense import DenseConfig, triangulate_scene
+from diorama.frontends.people import PeopleConfig, track_people
+from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
+from diorama.methods.scale import ScaleConfig
+from diorama.models import MODELS
+from diorama.observations import Bodies, Depth, Observations, ObservedCameras, Tracks
+from diorama.quality import draw_card, quality_card
+from diorama.reconstruct.options import Options
+from diorama.reconstruct.plan import PHASES, Plan
+from diorama.reconstruct.preflight import set_threads, thread_count
+from diorama.reconstruct.store import StepStore
+from diorama.reconstruct.take import SCAN, scan_key
+from diorama.reconstruction import ARRAYS, DEPTH, TREE, Reconstruction, load
+from diorama.records import flatten, load_record, save_record
+from diorama.video import Video
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+CARD, OVERLAY = "quality.png", "overlay.mp4"
+
+# Which steps each step reads; what is not named here cannot invalidate it.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "tracks": ("scan",),
+    "cameras": ("scan", "tracks"),
+    "depth": ("scan", "tracks", "cameras"),
+    "bodies": ("scan", "tracks", "cameras"),
+    "method": ("scan", "tracks", "cameras", "depth", "bodies"),
+    "result": ("scan", "tracks", "cameras", "depth", "bodies", "method"),
+    "overlay": ("scan", "method"),
+}
+
+
+def configs_of(options: Options) -> dict[str, Any]:
+    """The configuration of every step that the user's options ask for."""
+    return {
+        "tracks": PeopleConfig(threads=thread_count()),
+        "cameras": CamerasConfig(focal=options.focal, fov=options.fov),
+        "depth": DenseConfig(),
+        "bodies": BodiesConfig(),
+        "method": GroundedConfig(scale=ScaleConfig(stature=dict(options.stature))),
+        "result": {},
+        "overlay": {},
+    }
+
+
+@dataclass
+class Job:
+    """One run: the video, the configurations, the finished steps, and how long each took."""
+
+    video: Video
+    method: str
+    configs: dict[str, Any]
+    store: StepStore
+    plan: Plan
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def step(self, name: str, kind: type, compute: Callable[[], Result]) -> Result:
+        """The result of a step: read if it is finished, else computed and kept."""
+        if self.store.folder is None:
+            return self._timed(name, compute)
+        key = self.store.key(name, self.configs[name], NEEDS[name])
+        if finished := self.store.find(name, key):
+            self.seconds[name] = finished.seconds
+            logger.info("%s", self.plan.reused_line(name))
+            return load_record(kind, self.store.path(name))
+        self.store.begin(name)
+        result = self._timed(name, compute)
+        save_record(result, self.store.path(name))
+        self.store.record(name, key, self.seconds[name], (self.store.path(name),))
+        # Read back, so that a first run and a resumed one go on from the same numbers.
+        return load_record(kind, self.store.path(name))
+
+    def files_step(self, name: str, compute: Callable[[], tuple[Path, ...]]) -> None:
+        """A step whose result is files of the output folder; skipped if they are whole and of the same key."""
+        key = self.store.key(name, self.configs[name], NEEDS[name])
+        if finished := self.store.find(name, key):
+            self.seconds[name] = finished.seconds
+            logger.info("%s", self.plan.reused_line(name))
+            return
+        self.store.begin(name)
+        files = self._timed(name, compute)
+        self.store.record(name, key, self.seconds[name], files)
+
+    def _timed(self, name: str, compute: Callable[[], Result]) -> Result:
+        logger.info("%s", self.plan.begin_line(name))
+        began = time.monotonic()
+        result = compute()
+        self.seconds[name] = round(time.monotonic() - began, 2)
+        logger.info("%s", self.plan.end_line(name, self.seconds[name]))
+        return result
+
+
+def finished_steps(store: StepStore, configs: dict[str, Any]) -> frozenset[str]:
+    """The steps that a run with these configurations will reuse."""
+    done: set[str] = {SCAN} if SCAN in store.contents else set()
+    for name, needs in NEEDS.items():
+        if set(needs) <= done and store.find(name, store.key(name, configs[name], needs)):
+            done.add(name)
+    return frozenset(done)
+
+
+def run(video: Video, options: Options, store: StepStore, *, progress: bool = True) -> Reconstruction:
+    """All steps for a video that has been opened and an output folder that has been checked; see `reconstruct`."""
+    configs = configs_of(options)
+    phases = tuple(p for p in PHASES if p.name != "overlay" or (options.overlay and store.folder))
+    plan = Plan(video, MODELS, finished_steps(store, configs), phases)
+    logger.info("%s", plan.text())
+    if not plan.all_reused:
+        prepare_models(plan)
+        set_threads()
+    if store.folder is not None:
+        store.clear_temporaries()
+        if SCAN not in store.contents:
+            _keep_scan(video, options, store)
+    job = Job(video, options.chosen_method, configs, store, plan)
+    observations = observe(job, progress=progress)
+    _warn_of_strangers(options, observations)
+    believed = job.step(
+        "method", Reconstruction, lambda: run_method(job.method, video, observations, configs["method"])
+    )
+    if store.folder is None:
+        return with_card(believed, observations, job)
+    folder = store.folder
+    job.files_step("result", lambda: write_result(believed, observations, job, folder))
+    result = load(folder)
+    if options.overlay:
+        job.files_step("overlay", lambda: (write_overlay(video, result, folder / OVERLAY, progress=progress),))
+    return result
+
+
+def _warn_of_strangers(options: Options, observations: Observations) -> None:
+    ids = [track.id for track in observations.tracks.people] if observations.tracks else []
+    for id in set(options.stature) - set(ids):
+        logger.warning("the height of person %d is not used: the people found are %s", id, ids)
+
+
+def prepare_models(plan: Plan) -> None:
+    """Fetch the models that are not here and check the others, before anything is written into the output folder.
+
+    Raises:
+        DioramaError: no network, or a damaged file.
+    """
+    for model in plan.models:
+        if model in plan.missing:
+            logger.info("fetching %s (%.0f MB)", model.title, model.source.megabytes)
+        model.prepare(None)
+
+
+def _keep_scan(video: Video, options: Options, store: StepStore) -> None:
+    if store.exists(SCAN):
+        logger.warning("%s holds the result of another video or shot, which is replaced", store.folder)
+    store.begin(SCAN)
+    # Without the folder, so that a moved video is still the same video.
+    save_record(dataclasses.replace(video, path=Path(video.path.name)), store.path(SCAN))
+    store.record(SCAN, scan_key(video.path, options.shot, store), 0.0, (store.path(SCAN),))
+
+
+def observe(job: Job, *, progress: bool) -> Observations:
+    """What is seen in the video: people, cameras, scene, bodies in front of the cameras."""
+    video = job.video
+    tracks = job.step("tracks", Tracks, lambda: track_people(video, job.configs["tracks"], progress=progress))
+    cameras = job.step(
+        "cameras", ObservedCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
+    )
+    logger.info("camera: %s, focal length %s", cameras.kind, cameras.focal_source)
+    depth = job.step("depth", Depth, lambda: _depth(job, tracks, cameras))
+    seen = Observations(
+        video.width, video.height, video.times, np.arange(len(video)) + video.first_frame, video.duplicate,
+        tracks=tracks, depth=depth, cameras=cameras,
+    )  # fmt: skip
+    bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
+    return dataclasses.replace(seen, bodies=bodies)
+
+
+def _depth(job: Job, tracks: Tracks, cameras: ObservedCameras) -> Depth | None:
+    """The dense scene, where the camera's motion shows it."""
+    if cameras.kind != "translating":
+        return None
+    return triangulate_scene(job.video, tracks, cameras, job.configs["depth"])
+
+
+def run_method(method: str, video: Video | None, observations: Observations, config: Any) -> Reconstruction:
+    """From observations to belief."""
+    if method == "grounded":
+        return reconstruct_grounded(video, observations, config)
+    raise ValueError(f"{method} is in METHODS but not here")
+
+
+def reconstruct_from_observations(
+    observations: Observations, *, method: str = "auto", stature: Mapping[int, float] | None = None
+) -> Reconstruction:
+    """Only the last part of the job, for observations that are there already (read from `steps/`, or simulated).
+
+    Raises:
+        DioramaError: no such method, or an impossible stature.
+    """
+    options = Options(method=method, stature=dict(stature or {}))
+    return run_method(options.chosen_method, None, observations, configs_of(options)["method"])
+
+
+def with_card(believed: Reconstruction, observations: Observations, job: Job) -> Reconstruction:
+    """The reconstruction with its quality card, and with where it came from."""
+    video = job.video
+    origin = {
+        "diorama": diorama.__version__,
+        "method": job.method,
+        "video": {
+            "name": video.path.name,
+            "path": str(video.path.absolute()),
+            "sha256": video.digest,
+            "shot": video.shot,
+            "frames": len(video),
+        },
+        "models": [model.credit() for model in MODELS],
+        "config": flatten(job.configs, "config", {}),
+    }
+    card = {**believed.quality, **quality_card(believed, observations, job.seconds)}
+    told = observations.cameras.warnings if observations.cameras else ()
+    card["warnings"] = list(dict.fromkeys([*video.warnings, *told, *card.get("warnings", [])]))
+    return believed.replace(quality=card, provenance={**believed.provenance, **origin})
+
+
+def write_result(believed: Reconstruction, observations: Observations, job: Job, folder: Path) -> tuple[Path, ...]:
+    """Save the reconstruction and its quality card; what an earlier run with other options left is taken away first."""
+    for stale in (TREE, CARD, OVERLAY):
+        (folder / stale).unlink(missing_ok=True)
+    result = with_card(believed, observations, job)
+    draw_card(result, result.quality, folder / CARD, observations)
+    result.save(folder)
+    return tuple(folder / name for name in (ARRAYS, DEPTH, TREE, CARD))

@@ -1,0 +1,117 @@
+"""The plan of a job, told before it starts: what will be done, with which models, how long and how large."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from diorama.models import Model
+from diorama.reconstruct.take import megabytes_needed
+from diorama.video import Video
+
+# Where the rates below were measured.
+RATES_MACHINE = "2 cores of a server"
+FULL_HD = 1920 * 1080
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of the job with its expected seconds: `base` + `per_frame` x frames.
+
+    `per_frame` holds for 1920x1080 and more; with `by_size` it shrinks with the number of pixels.
+    """
+
+    name: str
+    what: str
+    models: tuple[str, ...] = ()
+    base: float = 0.0
+    per_frame: float = 0.0
+    by_size: bool = False
+
+    def seconds(self, frames: int, width: int, height: int) -> float:
+        """Expected seconds for so many frames of this size."""
+        size = min(1.0, width * height / FULL_HD) if self.by_size else 1.0
+        return self.base + self.per_frame * size * frames
+
+
+PHASES = (
+    Phase("tracks", "people: keypoints, masks", ("blazepose",), 2.0, 0.40, True),
+    Phase("cameras", "camera type, poses, focal length", (), 4.0, 0.35, True),
+    Phase("depth", "static scene", (), 1.0, 0.15, True),
+    Phase("bodies", "a body per person and frame", ("anny",), 5.0, 0.30),
+    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 5.0, 0.10),
+    Phase("result", "quality card, files", (), 1.0, 0.02),
+    Phase("overlay", "bodies over the video", ("anny",), 2.0, 0.10, True),
+)
+
+
+@dataclass
+class Plan:
+    """What will be done to a video, what is there already, and how far the work has come."""
+
+    video: Video
+    models: tuple[Model, ...]
+    reused: frozenset[str]
+    phases: tuple[Phase, ...]
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds(self, phase: Phase) -> float:
+        """Expected seconds of a phase: none if it is reused."""
+        video = self.video
+        return 0.0 if phase.name in self.reused else phase.seconds(len(video), video.width, video.height)
+
+    @property
+    def expected(self) -> float:
+        """Seconds for all phases that are not there yet."""
+        return sum((self.seconds(phase) for phase in self.phases), 0.0)
+
+    @property
+    def all_reused(self) -> bool:
+        """Whether every phase is there already."""
+        return all(phase.name in self.reused for phase in self.phases)
+
+    @property
+    def missing(self) -> list[Model]:
+        """Models that have to be fetched first."""
+        return [model for model in self.models if not model.is_ready()]
+
+    def text(self) -> str:
+        """The plan as a table for people."""
+        video, missing = self.video, self.missing
+        shot = f", shot {video.shot} of {len(video.shots)}" if len(video.shots) > 1 else ""
+        size = f"{len(video)} frames, {video.width}x{video.height}, {video.times[-1] - video.times[0]:.1f} s"
+        lines = [f"{video.path.name}: {size}{shot}"]
+        credits = {model.name: f"{model.title} ({model.licence})" for model in self.models}
+        for phase in self.phases:
+            used = ", ".join(credits[name] for name in phase.models) or "-"
+            expected = "reused" if phase.name in self.reused else f"{self.seconds(phase):.0f} s"
+            lines.append(f"  {phase.name:8} {phase.what:37} {used:22} {expected:>7}")
+        lines += [
+            f"  {'fetch':8} {m.title}: download of {m.source.megabytes:.0f} MB, once; then {m.set_up_seconds:.0f} s"
+            for m in missing
+        ]
+        total = self.expected + sum(m.set_up_seconds for m in missing)
+        lines.append(f"expected: {total:.0f} s ({RATES_MACHINE}); at most {megabytes_needed(video):.0f} MB on disk")
+        return "\n".join(lines)
+
+    def begin_line(self, name: str) -> str:
+        """Said when a phase begins."""
+        return f"{self._place(name)}: about {self.seconds(self._phase(name)):.0f} s"
+
+    def end_line(self, name: str, seconds: float) -> str:
+        """Said when a phase has ended: elapsed and expected, of the phase and of the whole job."""
+        return (
+            f"{self._place(name)}: {seconds:.0f} s (expected {self.seconds(self._phase(name)):.0f} s); "
+            f"in all {time.monotonic() - self.started:.0f} s of about {self.expected:.0f} s"
+        )
+
+    def reused_line(self, name: str) -> str:
+        """Said when a finished step is taken as it is."""
+        return f"{self._place(name)}: reused"
+
+    def _phase(self, name: str) -> Phase:
+        return next(phase for phase in self.phases if phase.name == name)
+
+    def _place(self, name: str) -> str:
+        number = [phase.name for phase in self.phases].index(name) + 1
+        return f"[{number}/{len(self.phases)}] {name}"
