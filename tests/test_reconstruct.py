@@ -134,6 +134,7 @@ def test_no_triangulation_where_the_camera_stays(video, monkeypatch, tmp_path, k
     [
         ({"method": "magic"}, "grounded"),
         ({"focal": -3.0}, "focal"),
+        ({"focal": 2.0}, "focal"),
         ({"fov": 200.0}, "fov"),
         ({"focal": 500.0, "fov": 60.0}, "give one"),
         ({"stature": {1: 185.0}}, "metres"),

@@ -65,8 +65,6 @@ def truth_text(figures: Mapping[str, float]) -> str:
 def rendered_clip(out: Path) -> DemoClip:
     """The clip of our own; its people are bodies of the free body model, which has to be here first."""
     for model in MODELS:
-        if not model.is_ready():
-            logger.info("fetching %s (%.0f MB)", model.title, model.source.megabytes)
         model.prepare(None)
     began = time.monotonic()
     clip = make_demo_clip(out / "clip")

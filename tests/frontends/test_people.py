@@ -45,7 +45,7 @@ def fragment(frames, x=100.0, speed=2.0, confirmed=1, chances=1, colour=0) -> Fr
         frames=frames,
         keypoints=np.concatenate([np.repeat(middle[:, None], 33, 1), np.ones((len(frames), 33, 1))], 2),
         keypoints_3d=np.zeros((len(frames), 33, 3)),
-        boxes=np.concatenate([middle - [20, 80], middle + [20, 80]], 1),
+        boxes=np.concatenate([middle - np.array([20, 80]), middle + np.array([20, 80])], 1),
         masks=tuple(MaskStack.encode([((0, 0, 2, 2), np.eye(2, dtype=bool))], 64, 36) for _ in frames),
         overlap=np.zeros(len(frames), bool),
         sizes=np.full(len(frames), 200.0),

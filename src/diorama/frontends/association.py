@@ -1,6 +1,8 @@
-"""Who is who: distances between people, candidates and masks, and assignments by them."""
+"""Who is who: followed people, distances between people, candidates and masks, and assignments by them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -9,8 +11,48 @@ from scipy.optimize import linear_sum_assignment
 
 from diorama.frontends.blazepose import Pose, Region
 from diorama.frontends.mask_sharing import torso_cover
-from diorama.frontends.separation import MAIN_JOINTS, Sighting
+from diorama.frontends.separation import MAIN_JOINTS, Sighting, Suspect
 from diorama.frontends.silhouettes import Canvas, Silhouette
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One person in one frame."""
+
+    row: int
+    sighting: Sighting
+    overlap: bool
+
+
+@dataclass
+class Person:
+    """A person while he is followed.
+
+    `velocity` is px per frame; `count` the frames in which he was seen, `missed` those since; `confirmed` says in how
+    many of the `chances` that the detector had it found him too.
+    """
+
+    id: int
+    sighting: Sighting
+    born: int
+    velocity: Float[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2))
+    missed: int = 0
+    count: int = 0
+    next_probe: int = 0
+    chances: int = 0
+    confirmed: int = 0
+    ended: str = ""
+
+    @property
+    def centre(self) -> Float[np.ndarray, " 2"]:
+        return body_centre(self.sighting.pose)
+
+    def predicted(self, canvas: Canvas) -> Suspect:
+        """Where and how to look for the person in the next frame (one more for every frame missed)."""
+        dx, dy = self.velocity * (1 + self.missed)
+        near = self.sighting.pose.next_region
+        mask = self.sighting.mask.moved(dx * canvas.scale, dy * canvas.scale)
+        return Suspect(replace(near, x=near.x + dx, y=near.y + dy), mask, self.sighting.colours)
 
 
 def body_centre(pose: Pose) -> Float[np.ndarray, " 2"]:

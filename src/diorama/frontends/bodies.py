@@ -24,7 +24,7 @@ from diorama.body.motion_terms import (
     shape_prior_term,
 )
 from diorama.body.unknown_person import UnknownPerson
-from diorama.frontends.body_evidence import LIMBS, Evidence, EvidenceConfig, gather_evidence
+from diorama.frontends.body_evidence import FIT_LANDMARKS, LIMBS, Evidence, EvidenceConfig, gather_evidence
 from diorama.frontends.body_initial import initial_rotations, initial_translation
 from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.observations import Bodies, Observations, ObservedBody, Source, Track
@@ -146,8 +146,8 @@ def _fit_segment(
     }
     prior = shared_terms(person, evidence, betas, config)
     seen = evidence.seen
-    wide = [keypoint_term(person, evidence.cameras, BLAZEPOSE_33, seen, 2 * evidence.sigma_px, Huber(2.0)), *prior]
-    fine = [keypoint_term(person, evidence.cameras, BLAZEPOSE_33, seen, evidence.sigma_px, GemanMcClure(4.0)), *prior]
+    wide = [keypoint_term(person, evidence.cameras, FIT_LANDMARKS, seen, 2 * evidence.sigma_px, Huber(2.0)), *prior]
+    fine = [keypoint_term(person, evidence.cameras, FIT_LANDMARKS, seen, evidence.sigma_px, GemanMcClure(4.0)), *prior]
     if evidence.fields is not None:
         inside = person.surface_of(CLOTHED)
         fine.append(silhouette_term(person, evidence.cameras, inside, evidence.fields, evidence.silhouette_sigma_px))
@@ -202,8 +202,9 @@ def keypoint_residual_px(
 ) -> Float[Tensor, " frames"]:
     """Median distance in pixels between projected and seen landmarks that were seen well, per frame."""
     pixels = project_landmarks(person, values, evidence)
-    distance = (pixels - evidence.seen).norm(dim=-1)
-    usable = torch.isfinite(evidence.sigma_px)
+    seen = evidence.seen[:, : len(BLAZEPOSE_33)]
+    distance = (pixels - seen).norm(dim=-1)
+    usable = torch.isfinite(evidence.sigma_px[:, : len(BLAZEPOSE_33)])
     return torch.where(usable, distance, torch.nan).nanmedian(1).values.nan_to_num(float("inf"))
 
 

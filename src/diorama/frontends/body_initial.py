@@ -54,7 +54,7 @@ def initial_translation(
         person.betas: betas,
     }
     points = person.points(values, False).position[:, person.index(names)] @ evidence.cameras.R_camera_world.mT
-    xy = evidence.seen / evidence.cameras.focal[:, None, None]
+    xy = evidence.seen[:, : len(names)] / evidence.cameras.focal[:, None, None]
     weight = evidence.confidence.clamp_min(1e-3)
     eye = torch.eye(2, dtype=torch.float64).expand(*xy.shape, 2)
     rows = torch.cat([eye, -xy[..., None]], -1) * weight[..., None, None]

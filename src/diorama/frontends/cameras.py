@@ -7,7 +7,7 @@ solved as turning ones, with a warning. Mapping is seeded; run-to-run spread wit
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,10 +31,10 @@ class CamerasConfig:
 
     focal: float | None = None
     fov: float | None = None
-    tracking: TrackingConfig = TrackingConfig()
-    gate: GateConfig = GateConfig()
-    travel: TravelConfig = TravelConfig()
-    rotation: RotationConfig = RotationConfig()
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    travel: TravelConfig = field(default_factory=TravelConfig)
+    rotation: RotationConfig = field(default_factory=RotationConfig)
 
 
 def estimate_cameras(
@@ -48,10 +48,10 @@ def estimate_cameras(
     Raises:
         DioramaError: both or absurd `focal` and `fov`.
     """
-    given = _given_focal(video, config)
+    given = given_focal(video, config)
     background = track_background(video, tracks, config.tracking, progress=progress)
     verdict = judge_camera(background, config.gate)
-    logger.info("camera: %s %s", verdict.kind, verdict.evidence)
+    logger.debug("camera: %s %s", verdict.kind, verdict.evidence)
     if verdict.kind == "static":
         return _static(video, verdict, given, config)
     warnings: tuple[str, ...] = ()
@@ -66,7 +66,12 @@ def estimate_cameras(
     return _turning(video, verdict, replace(turning, warnings=warnings + turning.warnings), unit, background)
 
 
-def _given_focal(video: Video, config: CamerasConfig) -> float | None:
+def given_focal(video: Video, config: CamerasConfig) -> float | None:
+    """The focal length in px that the user gave, if any.
+
+    Raises:
+        DioramaError: both or absurd `focal` and `fov`.
+    """
     if config.focal is not None and config.fov is not None:
         raise DioramaError("both --focal and --fov are given", where="cameras", fix="give one of them")
     if config.fov is not None and not 5 <= config.fov <= 160:

@@ -6,11 +6,11 @@ half the working picture: the flow is made at that resolution.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 
 from diorama.frontends.background_mask import people_mask
 from diorama.frontends.depth_fusion import FusionConfig, agreement, clean_edges, fuse, without_flat_fringes
@@ -36,8 +36,8 @@ class DenseConfig:
     reach: int = 24
     baselines: tuple[float, ...] = (0.015, 0.035, 0.08)
     people_margin: float = 0.012
-    rays: RayConfig = RayConfig()
-    fusion: FusionConfig = FusionConfig()
+    rays: RayConfig = field(default_factory=RayConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ class FusionConfig:
 
     A flat region (neighbours differ by under `flat_level` grey levels, `flat_area` px and more) of which less than
     `flat_coverage` has a depth loses it, with a rim of `flat_px`: there the flow only copies what is around, and sky
-    would hang like a fringe about what stands before it. Pixels within `edge_px` of a bend of the inverse depth by `edge_bend` of it (a depth edge) and specks under `min_speck` pixels go.
+    would hang like a fringe about what stands before it. Pixels within `edge_px` of a bend of the inverse depth by
+    `edge_bend` of it (a depth edge) and specks under `min_speck` pixels go. `voxel` is relative to the distance.
     """
 
     others: int = 6
@@ -54,15 +55,16 @@ def clean_edges(result: RayDepth, config: FusionConfig) -> RayDepth:
     return _keep(result, _without_specks(known & ~near_edge, config.min_speck))
 
 
-def without_flat_fringes(
-    result: RayDepth, grey: UInt8[np.ndarray, "height width"], config: FusionConfig
-) -> RayDepth:
+def without_flat_fringes(result: RayDepth, grey: UInt8[np.ndarray, "height width"], config: FusionConfig) -> RayDepth:
     """Without the depth that leaks from edges into flat regions which have none of their own, such as sky."""
     kernel = np.ones((3, 3), np.uint8)
     flat = cv2.dilate(grey, kernel).astype(int) - cv2.erode(grey, kernel) < config.flat_level
     count, labels, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
+    labels = np.asarray(labels, np.int64)
     covered = np.bincount(labels.ravel(), weights=(result.depth > 0).ravel(), minlength=count)
-    bare = (stats[:, cv2.CC_STAT_AREA] >= config.flat_area) & (covered < config.flat_coverage * stats[:, cv2.CC_STAT_AREA])
+    bare = (stats[:, cv2.CC_STAT_AREA] >= config.flat_area) & (
+        covered < config.flat_coverage * stats[:, cv2.CC_STAT_AREA]
+    )
     bare[0] = False
     reach = 2 * (config.flat_px + 1) + 1  # one more, because the rim of a flat region has a neighbour that is not flat
     gone = cv2.dilate(bare[labels].astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
@@ -73,7 +75,7 @@ def _without_specks(mask: Bool[np.ndarray, "height width"], least: int) -> Bool[
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     large = stats[:count, cv2.CC_STAT_AREA] >= least
     large[0] = False
-    return large[labels]
+    return large[np.asarray(labels, np.int64)]
 
 
 def _keep(result: RayDepth, good: np.ndarray) -> RayDepth:
@@ -146,7 +148,9 @@ def _thin(
     voxel = config.voxel
     while True:
         cell = np.floor(points / (voxel * 2.0**level)[:, None]).astype(np.int64)
-        code = ((cell[:, 0] * 73856093) ^ (cell[:, 1] * 19349663) ^ (cell[:, 2] * 83492791)) * 64 + level.astype(np.int64)
+        code = ((cell[:, 0] * 73856093) ^ (cell[:, 1] * 19349663) ^ (cell[:, 2] * 83492791)) * 64 + level.astype(
+            np.int64
+        )
         order = np.lexsort((-weights, code))
         _, first = np.unique(code[order], return_index=True)
         if len(first) <= config.max_points:

@@ -115,9 +115,7 @@ def _write_pictures(
             size = (picture.shape[1], picture.shape[0])
             people = people_mask(tracks, row, size, (video.width, video.height), config.people_margin)
             fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-            cv2.imwrite(
-                str(folder / "pictures" / f"{row:06d}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), fast
-            )
+            cv2.imwrite(str(folder / "pictures" / f"{row:06d}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), fast)
             cv2.imwrite(str(folder / "masks" / f"{row:06d}.png.png"), np.where(people, 0, 255).astype(np.uint8), fast)
     return size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,7 @@ def join_segments(segments: list[MappedSegment]) -> JoinedMap:
         first.found.points, first.poses.colors,
     )  # fmt: skip
     towards = Similarity(1.0, np.eye(3), np.zeros(3))
-    for before, after in zip(segments[:-1], segments[1:], strict=True):
+    for before, after in itertools.pairwise(segments):
         step = similarity_between(before, after)
         towards = Similarity(
             towards.scale * step.scale, towards.rotation @ step.rotation, towards.apply(step.translation)

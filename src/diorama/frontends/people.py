@@ -9,14 +9,16 @@ from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
+from diorama.frontends.association import Person, Seen
 from diorama.frontends.blazepose import JOINT_SET, BlazePose
 from diorama.frontends.identities import Fragment, LinkingConfig, join_fragments, repair_swaps
+from diorama.frontends.mask_sharing import LIMB_RADIUS
 from diorama.frontends.person_detection import DetectionConfig
-from diorama.frontends.separation import SeparationConfig
+from diorama.frontends.separation import SeparationConfig, Sighting
 from diorama.frontends.silhouettes import Canvas, Silhouette
-from diorama.frontends.tracking import Person, Seen, Tracker, TrackingConfig
+from diorama.frontends.tracking import Tracker, TrackingConfig
 from diorama.observations import MaskStack, Source, Track, Tracks
 from diorama.progress import progress_bar
 
@@ -33,15 +35,14 @@ class PeopleConfig:
     Pictures are shrunk to `max_size` px (longer side), masks to `mask_size`. A track is kept if it has at least
     `min_frames` frames, or half of the shot's frames where the shot is short, but never fewer than
     `min_frames_ever` unless the shot itself is shorter; so a person who is there for five frames only is kept if no
-    longer track exists. The detector must have seen a kept person in `min_confirmed` of its runs. `threads` are those
-    of the networks.
+    longer track exists, and if the detector confirmed it (`TrackingConfig.min_confirmed`). `threads` are those of the
+    networks.
     """
 
     max_size: int = 1920
     mask_size: int = 960
     min_frames: int = 10
     min_frames_ever: int = 3
-    min_confirmed: float = 0.3
     threads: int = 2
     detection: DetectionConfig = field(default_factory=DetectionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -125,10 +126,9 @@ class _Record:
     def of(cls, seen: Seen, canvas: Canvas, scale: float) -> _Record:
         pose = seen.sighting.pose
         keypoints = pose.keypoints / [scale, scale, 1]
-        # What somebody else covers is guessed by the network, however sure it sounds.
-        covered = seen.sighting.hidden.at(pose.keypoints[:, :2] * canvas.scale) > 0.5
-        keypoints[covered, 2] *= GUESSED
         mask = main_parts(seen.sighting.mask)
+        if seen.overlap:
+            keypoints[guessed_joints(seen.sighting, mask, canvas), 2] *= GUESSED
         size = (canvas.width / canvas.scale / scale, canvas.height / canvas.scale / scale)
         box = person_box(keypoints, mask.box(), canvas.scale * scale, size)
         window = _tight(mask, canvas)
@@ -137,6 +137,20 @@ class _Record:
             seen.row, keypoints.astype(np.float32), pose.keypoints_3d.astype(np.float32), box, runs, seen.overlap,
             pose.region.size / scale,
         )  # fmt: skip
+
+
+def guessed_joints(sighting: Sighting, mask: Silhouette, canvas: Canvas) -> Bool[np.ndarray, " joints"]:
+    """Joints of a person beside others that the network can only have guessed, however sure it sounds.
+
+    They are covered by somebody else, or lie off the person's own `mask` by more than a limb's radius.
+    """
+    pose = sighting.pose
+    points = pose.keypoints[:, :2] * canvas.scale
+    reach = int(np.ceil(LIMB_RADIUS * pose.region.size * canvas.scale))
+    x0, y0, x1, y1 = mask.window
+    window = (x0 - reach, y0 - reach, x1 + reach, y1 + reach)
+    near = cv2.dilate(mask.on(window), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    return (Silhouette(window[0], window[1], near).at(points) < 0.5) | (sighting.hidden.at(points) > 0.5)
 
 
 def _tight(mask: Silhouette, canvas: Canvas) -> tuple[int, int, int, int]:
@@ -208,7 +222,7 @@ def _fault(fragment: Fragment, least: int, config: PeopleConfig) -> str:
     count = len(fragment.frames)
     if count < least:
         return f"too short ({count} of at least {least} frames)" + (f", {fragment.ended}" if fragment.ended else "")
-    if fragment.confirmed < config.min_confirmed * fragment.chances:
+    if fragment.confirmed < config.tracking.min_confirmed * fragment.chances:
         return f"the detector saw it in {fragment.confirmed} of {fragment.chances} looks"
     return ""
 

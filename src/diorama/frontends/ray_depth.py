@@ -116,14 +116,19 @@ def _checked_flow(
     one: np.ndarray, two: np.ndarray, guess: np.ndarray | None, maker: cv2.DISOpticalFlow, config: RayConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Flow (px of the pictures, on the half-size grid) from `one` to `two`, and where the way back confirms it."""
-    forth = _halved(maker.calc(one, two, guess))
+    forth = _halved(_flow(maker, one, two, guess))
     back_guess = None if guess is None else _warped(-guess, *_targets(-guess, 1))
-    back = maker.calc(two, one, back_guess)
+    back = _flow(maker, two, one, back_guess)
     x, y = _targets(forth, 2)
     miss = cv2.magnitude(*cv2.split(_warped(back, x, y) + forth))
     height, width = one.shape
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return forth, inside & (miss < config.return_px + config.return_share * cv2.magnitude(*cv2.split(forth)))
+
+
+def _flow(maker: cv2.DISOpticalFlow, one: np.ndarray, two: np.ndarray, guess: np.ndarray | None) -> np.ndarray:
+    start = np.zeros((*one.shape, 2), np.float32) if guess is None else guess.copy()
+    return maker.calc(one, two, start)
 
 
 def _targets(flow: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ class RegistrationConfig:
     min_points: int = 30
     inlier_px: float = 2.0
     scale_px: float = 0.7
-    tracking: TrackingConfig = TrackingConfig(window=15, levels=2, max_return_px=0.4)
+    tracking: TrackingConfig = field(default_factory=lambda: TrackingConfig(window=15, levels=2, max_return_px=0.4))
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def pose_residuals(
     du = np.stack([-u * v, 1 + u * u, -v, 1 / z, zero, -u / z], 1)
     dv = np.stack([-1 - v * v, u * v, u, zero, 1 / z, -v / z], 1)
     growth = 2 * k1 * (u[:, None] * du + v[:, None] * dv)
-    jacobian = focal * np.stack([radial[:, None] * du + u[:, None] * growth, radial[:, None] * dv + v[:, None] * growth], 1)
+    jacobian = focal * np.stack(
+        [radial[:, None] * du + u[:, None] * growth, radial[:, None] * dv + v[:, None] * growth], 1
+    )
     return focal * np.stack([radial * u, radial * v], 1) + centre - xy, jacobian
 
 

@@ -6,7 +6,7 @@ start was measured to find whatever focal it began with. Zoom is allowed only wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,9 +20,9 @@ from diorama.frontends.rotation_bundle import (
     residuals,
     solve_turns,
     start_state,
+    with_mean_rays,
 )
 from diorama.frontends.rotation_pairs import fit_turn
-from diorama.geometry.rotations import matrix_of, rotvec_of
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,21 @@ class RotationConfig:
 
     focals: tuple[float, ...] = (0.4, 0.55, 0.75, 1.0, 1.35, 1.8, 2.5, 3.5)
     scale_px: float = 1.0
-    iterations: int = 12
-    final_iterations: int = 30
+    iterations: int = 10
+    final_iterations: int = 25
     min_swing_degrees: float = 5.0
     min_travel: float = 0.12
     min_contrast: float = 1.05
     zoom_gain: float = 0.25
+    zoom_starts: tuple[float, ...] = (0.7, 1.0, 1.4)
     assumed_focal: float = 0.96
     max_tracks: int = 1200
+    lens_tracks: int = 450
     window: int = 100
     window_overlap: int = 12
-    keyframes: KeyframeConfig = KeyframeConfig(gap=1, motion=0.01, fast_motion=0.01, max_gap=10, min_count=60)
+    keyframes: KeyframeConfig = field(
+        default_factory=lambda: KeyframeConfig(gap=1, motion=0.01, fast_motion=0.01, max_gap=10, min_count=60)
+    )
     inlier_px: float = 3.0
     min_points: int = 12
 
@@ -81,16 +85,21 @@ def solve_rotations(
     unit = side / 960
     windows = _windows(choose_keyframes(background, config.keyframes), config)
     main = int(np.argmax([_travel(background, keys) for keys in windows]))
-    tracks, names = gather(background, windows[main], config.max_tracks)
+    tracks, _ = gather(background, windows[main], config.lens_tracks)
     if len(tracks.key) < 10 * tracks.keys:
         return _without_evidence(background, focal or config.assumed_focal * side, focal is not None)
     state, freedom, evidence = _solve_lens(tracks, side, config, focal)
     evidence["swing_degrees"] = _swing(state)
     evidence["travel_widths"] = _travel(background, windows[main]) / side
     source = "given" if focal is not None else "recovered" if _determined(evidence, config) else "assumed"
-    if source == "assumed":
-        start = start_state(tracks, config.assumed_focal * side)
-        state, _ = solve_turns(tracks, start, freedom, scale=config.scale_px * unit, iterations=config.final_iterations)
+    focal_there = config.assumed_focal * side if source == "assumed" else state.focal
+    tracks, names = gather(background, windows[main], config.max_tracks)
+    start = start_state(tracks, focal_there)
+    if source != "assumed":
+        start = replace(start, rotation=state.rotation, zoom=state.zoom)
+    state, _ = solve_turns(
+        tracks, with_mean_rays(tracks, start), freedom, scale=config.scale_px * unit, iterations=config.final_iterations
+    )
     solved = _all_windows(background, windows, main, _Solved(windows[main], state, names), freedom, config)
     path = _every_row(background, solved, freedom, config)
     evidence |= {
@@ -110,7 +119,9 @@ def gather(
     use = np.isin(background.row, keys)
     names, inverse, counts = np.unique(background.track[use], return_inverse=True, return_counts=True)
     long = np.flatnonzero(counts >= min(3, len(keys)))
-    chosen = long[np.unique(np.linspace(0, len(long) - 1, min(max_tracks, len(long))).astype(int))] if len(long) else long
+    chosen = (
+        long[np.unique(np.linspace(0, len(long) - 1, min(max_tracks, len(long))).astype(int))] if len(long) else long
+    )
     number = np.full(len(names), -1)
     number[chosen] = np.arange(len(chosen))
     track = number[inverse]
@@ -141,24 +152,18 @@ def _solve_lens(
 ) -> tuple[TurnState, Freedom, dict[str, float]]:
     """Best state over the starts, with or without zoom, and the cost at 0.8 and 1.25 of its focal over its own."""
     scale = config.scale_px * side / 960
-    best: dict[bool, tuple[float, TurnState, dict[float, float]]] = {}
-    for zoom in (False, True):
-        costs, found = {}, []
-        for start in config.focals if focal is None else (focal / side,):
-            state = start_state(tracks, start * side)
-            state, cost = solve_turns(
-                tracks, state, Freedom(zoom=zoom), scale=scale, iterations=config.iterations
-            )
-            costs[start] = cost
-            found.append((cost, state))
-        cost, state = min(found, key=lambda pair: pair[0])
-        free = Freedom(focal=focal is None, zoom=zoom)
-        state, cost = solve_turns(tracks, state, free, scale=scale, iterations=config.final_iterations)
-        best[zoom] = (cost, state, costs)
-    zoom = best[True][0] < (1 - config.zoom_gain) * best[False][0]
-    cost, state, costs = best[zoom]
+    starts = config.focals if focal is None else (focal / side,)
+    plain, plain_costs = _best_start(tracks, starts, side, Freedom(), scale, config)
+    starts = tuple(plain.focal / side * factor for factor in config.zoom_starts) if focal is None else starts
+    zoomed, zoomed_costs = _best_start(tracks, starts, side, Freedom(zoom=True), scale, config)
+    zoom = min(zoomed_costs.values()) < (1 - config.zoom_gain) * min(plain_costs.values())
     freedom = Freedom(zoom=zoom)
-    evidence = {f"cost_at_focal_{start:g}": value for start, value in costs.items()} | {"cost": cost}
+    state, cost = solve_turns(
+        tracks, zoomed if zoom else plain, Freedom(focal=focal is None, zoom=zoom), scale=scale,
+        iterations=config.final_iterations,
+    )  # fmt: skip
+    costs = plain_costs | zoomed_costs if zoom else plain_costs
+    evidence = {f"cost_at_focal_{start:.2f}": value for start, value in sorted(costs.items())} | {"cost": cost}
     if focal is None:
         evidence["contrast"] = min(
             _cost_at(tracks, state, factor, freedom, scale, config) / cost for factor in (0.8, 1.25)
@@ -166,14 +171,22 @@ def _solve_lens(
     return state, freedom, evidence
 
 
+def _best_start(
+    tracks: TurnTracks, starts: tuple[float, ...], side: int, freedom: Freedom, scale: float, config: RotationConfig
+) -> tuple[TurnState, dict[float, float]]:
+    """State of least cost over the starting focals (widths), each held fixed while the rest is solved; all costs."""
+    found = [
+        solve_turns(tracks, start_state(tracks, f * side), freedom, scale=scale, iterations=config.iterations)
+        for f in starts
+    ]
+    best = min(found, key=lambda pair: pair[1])[0]
+    return best, {f: cost for f, (_, cost) in zip(starts, found, strict=True)}
+
+
 def _cost_at(
     tracks: TurnTracks, state: TurnState, factor: float, freedom: Freedom, scale: float, config: RotationConfig
 ) -> float:
-    """Cost of the best rotations with the focal held at `factor` of the best one (rotations shrink as it grows)."""
-    step = rotvec_of(state.rotation[1:] @ np.swapaxes(state.rotation[:-1], 1, 2))
-    rotation = [state.rotation[0]]
-    for turn in matrix_of(step / factor):
-        rotation.append(turn @ rotation[-1])
+    """Cost of the best rotations with the focal held at `factor` of the best one."""
     start = replace(start_state(tracks, factor * state.focal), zoom=state.zoom)
     return solve_turns(tracks, start, freedom, scale=scale, iterations=config.final_iterations)[1]
 
@@ -239,9 +252,7 @@ def _every_row(
             rotation[int(row)], focal[int(row)], residual[int(row)] = fit
     misfit = np.array([residual[int(row)] for row in rows])
     turns = np.array([rotation[int(row)].T for row in rows])
-    return TurningPath(
-        rows, turns, np.array([focal[int(row)] for row in rows]), np.isfinite(misfit), misfit, "", {}
-    )
+    return TurningPath(rows, turns, np.array([focal[int(row)] for row in rows]), np.isfinite(misfit), misfit, "", {})
 
 
 def _fit_row(

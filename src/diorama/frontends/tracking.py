@@ -7,12 +7,14 @@ erased (`separation`); the detector runs only every few frames, to find people w
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from diorama.frontends.association import (
+    Person,
+    Seen,
     assign,
     body_centre,
     body_height,
@@ -43,19 +45,23 @@ from diorama.frontends.silhouettes import Canvas, Flow, Silhouette
 class TrackingConfig:
     """Lengths are relative to the size of a person's crop (about 1.3 times the height), times are in frames.
 
-    The detector runs every `detect_every` frames (`detect_every_alone` while nobody is followed). A person is born with `birth_presence` and `birth_inside` (share of
-    joints on the mask), and seen with `min_presence` and `min_inside`; one who moved more than `max_jump` from the
-    prediction, or whose size changed by more than `max_growth`, is not believed to be the same. After `max_lost`
-    frames unseen the track ends. Two skeletons closer than `same_person` are one person. A candidate closer than
-    `explained` to a followed person is that person. People lower than `min_height` of the picture's shorter side are
-    left alone (their pose would be guesswork, and so might they) where somebody is followed who is taller by the
-    factor `much_taller`.
+    The detector runs every `detect_every` frames (`detect_every_alone` while nobody is followed). A person is born
+    with `birth_presence` and `birth_inside` (share of joints on the mask), and seen with `min_presence` and
+    `min_inside`; one who moved more than `max_jump` from the prediction, or whose size changed by more than
+    `max_growth`, is not believed to be the same. After `max_lost` frames unseen the track ends, as it does when the
+    detector, after `patience` runs, saw nobody there in more than `min_confirmed` of them. Two skeletons closer
+    than `same_person` are one person. A candidate closer than `explained` to a followed person is that person. People
+    whose masks come within `touch_margin` are looked at together, `overlap_rounds` times. People lower than
+    `min_height` of the picture's shorter side are left alone (their pose would be guesswork, and so might they) where
+    somebody is followed who is taller by the factor `much_taller`.
     """
 
     detect_every: int = 8
     detect_every_alone: int = 4
     birth_presence: float = 0.8
-    birth_inside: float = 0.6
+    birth_inside: float = 0.7
+    min_confirmed: float = 0.3
+    patience: int = 4
     min_presence: float = 0.5
     min_inside: float = 0.4
     max_jump: float = 0.25
@@ -68,46 +74,6 @@ class TrackingConfig:
     min_height: float = 0.15
     much_taller: float = 2.0
     max_people: int = 24
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One person in one frame."""
-
-    row: int
-    sighting: Sighting
-    overlap: bool
-
-
-@dataclass
-class Person:
-    """A person while he is followed.
-
-    `velocity` is px per frame; `count` the frames in which he was seen, `missed` those since; `confirmed` says in how
-    many of the `chances` that the detector had it found him too.
-    """
-
-    id: int
-    sighting: Sighting
-    born: int
-    velocity: Float[np.ndarray, " 2"] = field(default_factory=lambda: np.zeros(2))
-    missed: int = 0
-    count: int = 0
-    next_probe: int = 0
-    chances: int = 0
-    confirmed: int = 0
-    ended: str = ""
-
-    @property
-    def centre(self) -> Float[np.ndarray, " 2"]:
-        return body_centre(self.sighting.pose)
-
-    def predicted(self, canvas: Canvas) -> Suspect:
-        """Where and how to look for the person in the next frame (one more for every frame missed)."""
-        dx, dy = self.velocity * (1 + self.missed)
-        near = self.sighting.pose.next_region
-        mask = self.sighting.mask.moved(dx * canvas.scale, dy * canvas.scale)
-        return Suspect(replace(near, x=near.x + dx, y=near.y + dy), mask, self.sighting.colours)
 
 
 class Tracker:
@@ -395,5 +361,8 @@ class Tracker:
         for person in self.people:
             if person.missed > self.config.max_lost:
                 person.ended = person.ended or "lost"
+            doubtful = person.confirmed < self.config.min_confirmed * person.chances
+            if doubtful and person.chances >= self.config.patience:
+                person.ended = person.ended or "the detector does not see it"
         self.past += [p for p in self.people if p.ended]
         self.people = [p for p in self.people if not p.ended]

@@ -28,9 +28,9 @@ class TravelConfig:
     A recovered focal whose standard deviation is above `max_focal_sigma` (relative) is reported in a warning.
     """
 
-    keyframes: KeyframeConfig = KeyframeConfig()
-    mapping: MappingConfig = MappingConfig()
-    registration: RegistrationConfig = RegistrationConfig()
+    keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    mapping: MappingConfig = field(default_factory=MappingConfig)
+    registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     max_focal_sigma: float = 0.03
 
 

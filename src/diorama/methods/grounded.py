@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from diorama.body import load_body
-from diorama.body.contact_sites import CONTACT_SITE_NAMES
+from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
 from diorama.body.image_terms import CameraRows
 from diorama.body.joints import JOINT_INDEX
 from diorama.body.model import BodyModel
@@ -28,7 +28,7 @@ from diorama.methods.contact_detection import ContactConfig, contact_probability
 from diorama.methods.ground_plane import Ground, fit_ground, ground_near_feet, upright_direction
 from diorama.methods.placed_person import PlacedPerson, place
 from diorama.methods.plausibility import PlausibilityConfig, badly_fitted, badly_placed
-from diorama.methods.refinement import FOOT_COLUMNS, RefinementConfig, World, refine
+from diorama.methods.refinement import RefinementConfig, World, refine
 from diorama.methods.scale import ScaleConfig, ScaleResult, pool_scale, scale_per_frame
 from diorama.observations import Observations, ObservedBody, ObservedCameras
 from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
@@ -105,7 +105,7 @@ def _place_world(
     offset = ground.offset if ground else float(np.median(centres @ up)) - 1.0
     per_frame = {
         b.id: scale_per_frame(
-            _lowest(posed[b.id][1], cameras, b, normal), cameras.T_world_camera[b.frames, :3, :3], centres[b.frames],
+            _sole_under_ankle(*posed[b.id], cameras, b, normal), cameras.T_world_camera[b.frames, :3, :3], centres[b.frames],
             normal, offset,
         )
         for b in bodies
@@ -142,15 +142,17 @@ def _camera_up(cameras: ObservedCameras) -> np.ndarray:
     return up / np.linalg.norm(up)
 
 
-def _camera_points(body: ObservedBody, model: BodyModel) -> tuple[np.ndarray, np.ndarray]:
-    """Camera-frame joints (n, 24, 3) and foot sites (n, 4, 3)."""
+def _camera_points(body: ObservedBody, model: BodyModel) -> tuple[np.ndarray, float]:
+    """Camera-frame joints (n, 24, 3) and the height of the ankles above the soles in the rest pose."""
     arrays = (torch.from_numpy(np.asarray(a, np.float32)) for a in (body.global_orient, body.body_pose, body.transl))
-    posed = model.shaped(torch.from_numpy(np.asarray(body.betas, np.float32))).posed(*arrays)
-    return posed.joints.double().numpy(), posed.contact_sites().double().numpy()[:, FOOT_COLUMNS]
+    shaped = model.shaped(torch.from_numpy(np.asarray(body.betas, np.float32)))
+    ankle = shaped.joints_rest[[JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"]], 1].mean()
+    sole = shaped.contact_sites.select(FOOT_SITE_NAMES).rest[:, 1].mean()
+    return shaped.posed(*arrays).joints.double().numpy(), float(ankle - sole)
 
 
 def _body_up(
-    bodies: tuple[ObservedBody, ...], posed: dict[int, tuple[np.ndarray, np.ndarray]], cameras: ObservedCameras
+    bodies: tuple[ObservedBody, ...], posed: dict[int, tuple[np.ndarray, float]], cameras: ObservedCameras
 ) -> tuple[np.ndarray, float]:
     """Mean of the directions from between the ankles to the neck."""
     ups, weights = [], []
@@ -164,14 +166,23 @@ def _body_up(
     return upright_direction(np.concatenate(ups), np.concatenate(weights))
 
 
-def _lowest(feet: np.ndarray, cameras: ObservedCameras, body: ObservedBody, normal: np.ndarray) -> np.ndarray:
-    """The lowest foot site of each frame along `normal`, camera frame."""
-    height = np.einsum("fij,fsj,i->fs", cameras.T_world_camera[body.frames, :3, :3], feet, normal)
-    return feet[np.arange(len(feet)), height.argmin(1)]
+def _sole_under_ankle(
+    joints: np.ndarray, ankle_height: float, cameras: ObservedCameras, body: ObservedBody, normal: np.ndarray
+) -> np.ndarray:
+    """Where the lower ankle's sole would be if the foot were flat, camera frame.
+
+    The sites of the sole itself are no good here: seen from behind, the pitch of a foot is a guess, and the lowest of
+    four guesses lies some centimetres too low.
+    """
+    R = cameras.T_world_camera[body.frames, :3, :3]
+    ankles = joints[:, [JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"]]]
+    height = np.einsum("fij,fsj,i->fs", R, ankles, normal)
+    lower = ankles[np.arange(len(ankles)), height.argmin(1)]
+    return lower - ankle_height * np.einsum("fij,i->fj", R, normal)
 
 
 def _scene_ground(
-    observations: Observations, bodies: tuple[ObservedBody, ...], posed: dict[int, tuple[np.ndarray, np.ndarray]],
+    observations: Observations, bodies: tuple[ObservedBody, ...], posed: dict[int, tuple[np.ndarray, float]],
     up: np.ndarray, centres: np.ndarray,
 ) -> Ground | None:  # fmt: skip
     """The plane around feet in the depth maps; without it, the main level plane of the sparse points."""
@@ -182,7 +193,8 @@ def _scene_ground(
     pixels: dict[int, list[np.ndarray]] = {}
     heights: dict[int, list[float]] = {}
     for body in bodies:
-        joints, feet = posed[body.id]
+        joints, _ = posed[body.id]
+        feet = joints[:, [JOINT_INDEX["left_foot"], JOINT_INDEX["right_foot"]]]
         for row, frame in enumerate(body.frames):
             K = cameras.K[frame]
             foot, neck = feet[row].mean(0), joints[row, JOINT_INDEX["neck"]]
@@ -232,8 +244,8 @@ def _world_evidence(
     track = next(t for t in observations.tracks.people if t.id == person.id)
     cameras = replace(observations.cameras, T_world_camera=T_world_camera)
     seen = gather_evidence(
-        replace(track, masks=None), (), cameras, observations.times, observations.width, observations.height,
-        config.evidence,
+        track, (), cameras, observations.times, observations.width, observations.height, config.evidence,
+        silhouette=False,
     )  # fmt: skip
     centre = torch.from_numpy(T_world_camera[track.frames, :3, 3].copy())
     return replace(seen, cameras=CameraRows(seen.cameras.R_camera_world, centre, seen.cameras.focal))

@@ -14,11 +14,13 @@ from diorama.observations import ObservedBody
 @dataclass(frozen=True)
 class PlausibilityConfig:
     """A body whose landmarks miss by more than `max_residual` of its height (median over frames) fits nobody. A person
-    who would have to be smaller or larger than `min_stature`, `max_stature` metres does not stand where he seems to."""
+    who would have to be smaller or larger than `min_stature`, `max_stature` metres does not stand where he seems to, nor
+    does one whose size would vary from frame to frame by more than `max_spread` (relative, robust)."""
 
     max_residual: float = 0.03
     min_stature: float = 0.6
     max_stature: float = 2.4
+    max_spread: float = 0.25
 
 
 def badly_fitted(body: ObservedBody, stature: float, config: PlausibilityConfig) -> str:
@@ -43,7 +45,12 @@ def badly_placed(
         if not len(usable):
             reasons[person] = f"person {person}: never stands on the ground"
             continue
-        stature = fitted[person] * metres_per_unit / float(np.median(usable))
+        centre = float(np.median(usable))
+        spread = 1.4826 * float(np.median(np.abs(usable - centre))) / centre
+        if spread > config.max_spread:
+            reasons[person] = f"person {person}: size would vary by {100 * spread:.0f} % from frame to frame"
+            continue
+        stature = fitted[person] * metres_per_unit / centre
         if not config.min_stature <= stature <= config.max_stature:
             reasons[person] = f"person {person}: would be {stature:.2f} m tall where he seems to stand"
     return reasons

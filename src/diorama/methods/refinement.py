@@ -14,7 +14,6 @@ from torch import Tensor
 from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
 from diorama.body.contact_terms import FLOOR, floor_contact_term, no_sinking_term, static_contact_term
 from diorama.body.image_terms import LOG_SCALE, CameraRows, direction_term, keypoint_term
-from diorama.body.joints import BLAZEPOSE_33
 from diorama.body.motion_terms import (
     PosePrior,
     Smoothness,
@@ -24,7 +23,7 @@ from diorama.body.motion_terms import (
     rotation_smoothness_term,
 )
 from diorama.body.unknown_person import UnknownPerson
-from diorama.frontends.body_evidence import LIMBS, Evidence
+from diorama.frontends.body_evidence import FIT_LANDMARKS, LIMBS, Evidence
 from diorama.methods.placed_person import PlacedPerson
 from diorama.solver import Block, GemanMcClure, Linearized, LMConfig, Term, Values, Variable, solve
 
@@ -102,7 +101,7 @@ def person_terms(
     """All terms of one person in the world."""
     cameras: CameraRows = replace(seen.cameras, scale_is_free=scale_is_free)
     return [
-        keypoint_term(person, cameras, BLAZEPOSE_33, seen.seen, seen.sigma_px, GemanMcClure(4.0)),
+        keypoint_term(person, cameras, FIT_LANDMARKS, seen.seen, seen.sigma_px, GemanMcClure(4.0)),
         direction_term(person, LIMBS, seen.directions_world, seen.direction_sigma),
         pose_prior_term(person, config.prior, config.prior_weight),
         joint_limit_term(person),

@@ -15,7 +15,7 @@ import numpy as np
 import diorama
 from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
-from diorama.frontends.cameras import CamerasConfig, estimate_cameras
+from diorama.frontends.cameras import CamerasConfig, estimate_cameras, given_focal
 from diorama.frontends.dense import DenseConfig, triangulate_scene
 from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
@@ -120,6 +120,7 @@ def finished_steps(store: StepStore, configs: dict[str, Any]) -> frozenset[str]:
 def run(video: Video, options: Options, store: StepStore, *, progress: bool = True) -> Reconstruction:
     """All steps for a video that has been opened and an output folder that has been checked; see `reconstruct`."""
     configs = configs_of(options)
+    given_focal(video, configs["cameras"])  # an absurd one is refused now, not after the people have been tracked
     phases = tuple(p for p in PHASES if p.name != "overlay" or (options.overlay and store.folder))
     plan = Plan(video, MODELS, finished_steps(store, configs), phases)
     logger.info("%s", plan.text())
@@ -159,8 +160,6 @@ def prepare_models(plan: Plan) -> None:
         DioramaError: no network, or a damaged file.
     """
     for model in plan.models:
-        if model in plan.missing:
-            logger.info("fetching %s (%.0f MB)", model.title, model.source.megabytes)
         model.prepare(None)
 
 

@@ -1,0 +1,166 @@
+"""Maps of travelling shots: keyframes, poses from points, certainty of the lens, joining of segments, one real run."""
+
+import numpy as np
+import point_worlds as worlds
+import pytest
+
+from diorama.frontends.keyframes import KeyframeConfig, choose_keyframes, split_segments
+from diorama.frontends.lens_certainty import focal_certainty
+from diorama.frontends.mapping import SegmentMap
+from diorama.frontends.mapping_segments import MappedSegment, join_segments, similarity_between
+from diorama.frontends.registration import RegisteredSegment
+from diorama.frontends.resection import point_jacobians, pose_residuals, project_points, refine_pose
+from diorama.geometry.rotations import matrix_of, rotvec_of
+from diorama.geometry.transforms import invert, move_cameras, rigid
+
+FOCAL, K1 = 700.0, -0.08
+CENTRE = np.array(worlds.SIZE) / 2
+
+
+def segment(rng, points, Ts, rows, keys, noise_px=0.0) -> MappedSegment:
+    """The perfect map of `points` seen by the cameras `Ts` of `rows`, keyframes `keys`; feature noise is per pixel."""
+    seen_key, seen_point, seen_xy = [], [], []
+    for index, key in enumerate(keys):
+        xy, depth = project_points(points, Ts[key], FOCAL, K1, CENTRE)
+        inside = np.flatnonzero((depth > 0.5) & (xy > 0).all(1) & (xy < worlds.SIZE).all(1))[:300]
+        seen_key.append(np.full(len(inside), index))
+        seen_point.append(inside)
+        seen_xy.append(np.round(64 * (xy[inside] + noise_px * rng.normal(size=(len(inside), 2)))) / 64)
+    names, seen = np.unique(np.concatenate(seen_point), return_inverse=True)
+    found = SegmentMap(
+        worlds.SIZE, np.asarray(keys), len(keys), Ts[keys], FOCAL, K1, points[names],
+        np.concatenate(seen_key), seen, np.concatenate(seen_xy), noise_px,
+    )  # fmt: skip
+    count = len(rows)
+    poses = RegisteredSegment(
+        rows, Ts[rows], np.ones(count, bool), np.zeros(count), np.full(count, 300),
+        np.zeros((len(names), 3), np.uint8),
+    )  # fmt: skip
+    return MappedSegment(found, poses)
+
+
+def moved(mapped: MappedSegment, scale: float, rotation: np.ndarray, shift: np.ndarray) -> MappedSegment:
+    """The same segment in another world."""
+    from dataclasses import replace
+
+    found, poses = mapped.found, mapped.poses
+    found = replace(
+        found, points=scale * found.points @ rotation.T + shift,
+        T_world_camera=move_cameras(found.T_world_camera, scale, rotation, shift),
+    )  # fmt: skip
+    return MappedSegment(
+        found, replace(poses, T_world_camera=move_cameras(poses.T_world_camera, scale, rotation, shift))
+    )
+
+
+def three_segments(rng):
+    Ts = worlds.walking(rng, 150, 8.0)
+    points = worlds.street(rng, 3000)
+    parts = []
+    for start, stop in ((0, 70), (50, 110), (90, 150)):
+        rows = np.arange(start, stop)
+        part = segment(rng, points, Ts, rows, rows[::4])
+        similarity = (rng.uniform(0.3, 3), matrix_of(rng.normal(size=3)), rng.normal(size=3) * 5)
+        parts.append(moved(part, *similarity) if start else part)
+    return Ts, points, parts
+
+
+def test_segments_of_different_size_and_pose_join_to_one_world():
+    Ts, points, parts = three_segments(np.random.default_rng(0))
+    joined = join_segments(parts)
+    np.testing.assert_array_equal(joined.rows, np.arange(150))
+    # Pixels are rounded to 1/64 px for the comparison of features, nothing else is inexact.
+    np.testing.assert_allclose(joined.T_world_camera, Ts, atol=2e-6)
+    assert joined.registered.all()
+    apart = np.linalg.norm(joined.points[:, None] - points[None, :], axis=2).min(1)
+    assert apart.max() < 1e-5
+    assert len(np.unique(joined.points.round(4), axis=0)) == len(joined.points)
+
+
+def test_scale_comes_from_shared_points_even_where_the_camera_rests():
+    rng = np.random.default_rng(1)
+    Ts = np.repeat(worlds.walking(rng, 2, 1.0)[:1], 40, 0)
+    points = worlds.street(rng, 2000)
+    rows = np.arange(40)
+    one = segment(rng, points, Ts, rows, rows[::4])
+    two = moved(one, 0.4, matrix_of(np.array([0.1, 0.5, 0.0])), np.array([1.0, 2.0, 3.0]))
+    assert similarity_between(one, two).scale == pytest.approx(2.5, rel=1e-6)
+
+
+def test_segments_without_a_common_frame_are_refused():
+    Ts, _, parts = three_segments(np.random.default_rng(2))
+    with pytest.raises(ValueError, match="share no registered frame"):
+        join_segments([parts[0], parts[2]])
+
+
+def test_pose_from_points_with_outliers():
+    rng = np.random.default_rng(3)
+    points = worlds.street(rng, 600)
+    T = worlds.walking(rng, 10, 3.0)[6]
+    xy, depth = project_points(points, T, FOCAL, K1, CENTRE)
+    use = (depth > 1) & (np.abs(xy - CENTRE) < 600).all(1)
+    points, xy = points[use], xy[use]
+    xy[::4] += rng.normal(size=xy[::4].shape) * 30
+    guess = rigid(T[:3, :3] @ matrix_of(np.array([0.01, -0.01, 0.005])), T[:3, 3] + [0.05, 0.02, -0.1])
+    found, miss = refine_pose(points, xy, guess, FOCAL, K1, CENTRE)
+    assert np.linalg.norm(found[:3, 3] - T[:3, 3]) < 2e-3
+    assert np.linalg.norm(rotvec_of(found[:3, :3].T @ T[:3, :3])) < 2e-4
+    assert np.median(np.delete(miss, np.s_[::4])) < 0.02
+
+
+def test_derivatives_of_the_projection_agree_with_differences():
+    rng = np.random.default_rng(4)
+    points, T = rng.normal(size=(7, 3)) + [0, 0, 5], invert(worlds.walking(rng, 5, 1.0)[2])
+    zero = np.zeros((7, 2))
+    start, by_pose = pose_residuals(points, zero, T, FOCAL, K1, CENTRE)
+    by_point, by_lens = point_jacobians(points, T, FOCAL, K1)
+    step = 1e-6
+    for axis in range(6):
+        tangent = step * np.eye(6)[axis]
+        turn = matrix_of(tangent[:3])
+        there = rigid(turn @ T[:3, :3], turn @ T[:3, 3] + tangent[3:])
+        difference = (pose_residuals(points, zero, there, FOCAL, K1, CENTRE)[0] - start) / step
+        np.testing.assert_allclose(difference, by_pose[:, :, axis], rtol=1e-3, atol=1e-2)
+    for axis in range(3):
+        difference = (pose_residuals(points + step * np.eye(3)[axis], zero, T, FOCAL, K1, CENTRE)[0] - start) / step
+        np.testing.assert_allclose(difference, by_point[:, :, axis], rtol=1e-3, atol=1e-2)
+    focal = (pose_residuals(points, zero, T, FOCAL + step, K1, CENTRE)[0] - start) / step
+    k1 = (pose_residuals(points, zero, T, FOCAL, K1 + step, CENTRE)[0] - start) / step
+    np.testing.assert_allclose(np.stack([focal, k1], 2), by_lens, rtol=1e-3, atol=1e-2)
+
+
+def test_focal_is_less_certain_the_less_the_camera_travels():
+    sigma = []
+    for metres in (4.0, 0.3):
+        rng = np.random.default_rng(5)
+        Ts, rows = worlds.walking(rng, 40, metres), np.arange(40)
+        sigma.append(focal_certainty(segment(rng, worlds.street(rng, 1500), Ts, rows, rows[::4], 0.4).found))
+    assert 1e-5 < sigma[0] < 0.01
+    assert sigma[1] > 3 * sigma[0]
+
+
+def test_keyframes_follow_the_motion_and_segments_overlap():
+    rng = np.random.default_rng(6)
+    seen = worlds.see(rng, worlds.street(rng), worlds.walking(rng, 120, 4.0), 0.8 * 960, limit=300)
+    config = KeyframeConfig(segment=50, overlap=12)
+    keys = choose_keyframes(seen.tracks, config)
+    assert keys[0] == 0 and keys[-1] == 119
+    assert np.diff(keys).max() <= config.max_gap
+    parts = split_segments(keys, config)
+    assert len(parts) == 3
+    assert all(np.ptp(part) <= config.segment + config.overlap for part in parts)
+    for before, after in zip(parts[:-1], parts[1:], strict=True):
+        assert len(np.intersect1d(before, after)) >= 2
+    np.testing.assert_array_equal(np.unique(np.concatenate(parts)), keys)
+
+
+@pytest.mark.slow
+def test_the_street_is_mapped(street_clip):
+    from diorama.frontends.cameras import estimate_cameras
+    from diorama.video import open_video
+
+    cameras = estimate_cameras(open_video(street_clip), None, progress=False)
+    assert cameras.kind == "translating" and cameras.focal_source == "recovered"
+    assert cameras.registered.all()
+    assert cameras.reprojection_px < 0.6
+    assert 0.45 < cameras.K[0, 0, 0] / 1920 < 0.65
