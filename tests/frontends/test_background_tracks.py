@@ -16,7 +16,7 @@ def noise_picture(seed: int = 0) -> np.ndarray:
 def tracked(shift: tuple[float, float], count: int = 12, config: TrackingConfig | None = None):
     picture, tracker = noise_picture(), _Tracker(config or TrackingConfig(max_points=150))
     for row in range(count):
-        move = np.array([[1, 0, shift[0] * row], [0, 1, shift[1] * row]])
+        move = np.array([[1, 0, shift[0] * row], [0, 1, shift[1] * row]], np.float64)
         frame = cv2.warpAffine(picture, move, (320, 240), flags=cv2.INTER_CUBIC)
         tracker.add(row, frame, np.zeros((240, 320), bool))
     return tracker.result((320, 240))

@@ -108,7 +108,7 @@ def test_fused_points_lie_on_the_surfaces(result):
     assert np.median(miss) < 0.05
     assert (miss > 0.5).mean() < 0.02
     assert len(result.points) == len(result.colors) == len(result.points_confidence)
-    assert 0 <= result.points_confidence.min() and result.points_confidence.max() <= 1
+    assert result.points_confidence.min() >= 0 and result.points_confidence.max() <= 1
     assert np.isfinite(result.points).all()
 
 

@@ -78,9 +78,11 @@ def test_pieces_of_different_people_are_not_joined(later):
 def test_short_and_unconfirmed_tracks_are_dropped_with_reasons():
     long, short = fragment(range(50)), fragment(range(4), x=300.0)
     ghost = fragment(range(20, 45), x=500.0, confirmed=0, chances=3)
-    kept, dropped = select([short, ghost, long], 50, PeopleConfig())
+    flicker = fragment(range(3, 49, 4), x=700.0)
+    kept, dropped = select([short, ghost, long, flicker], 50, PeopleConfig())
     assert [len(f.frames) for f in kept] == [50]
-    assert len(dropped) == 2 and "too short (4 of at least 10" in dropped[0] and "0 of 3" in dropped[1]
+    assert len(dropped) == 3 and "too short (4 of at least 10" in dropped[0]
+    assert "seen in 12 of 45" in dropped[1] and "0 of 3" in dropped[2]
 
 
 @pytest.mark.parametrize(

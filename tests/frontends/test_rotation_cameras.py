@@ -20,7 +20,7 @@ def rotation_error(path, seen) -> float:
 @pytest.mark.parametrize(("focal", "degrees"), [(0.9, 30), (0.6, 45), (2.5, 30)])
 def test_focal_and_rotations_of_a_pan(focal, degrees):
     rng = np.random.default_rng(0)
-    seen = worlds.see(rng, worlds.sphere(rng), worlds.panning(rng, 50, degrees), focal * 960, limit=400)
+    seen = worlds.see(rng, worlds.sphere(rng, 15000), worlds.panning(rng, 50, degrees), focal * 960, limit=400)
     path = solve_rotations(seen.tracks)
     assert path.focal_source == "recovered", path.evidence
     assert np.abs(path.focal / 960 / focal - 1).max() < 0.03

@@ -33,16 +33,17 @@ class PeopleConfig:
     """How people are found and followed.
 
     Pictures are shrunk to `max_size` px (longer side), masks to `mask_size`. A track is kept if it has at least
-    `min_frames` frames, or half of the shot's frames where the shot is short, but never fewer than
-    `min_frames_ever` unless the shot itself is shorter; so a person who is there for five frames only is kept if no
-    longer track exists, and if the detector confirmed it (`TrackingConfig.min_confirmed`). `threads` are those of the
-    networks.
+    `min_frames` frames, or half of the shot's frames where the shot is short, but never fewer than `min_frames_ever`
+    unless the shot itself is shorter (a person who is there for five frames only is kept if no longer track exists);
+    if he was seen in `min_density` of the frames from his first to his last; and if the detector confirmed him
+    (`TrackingConfig.min_confirmed`). `threads` are those of the networks.
     """
 
     max_size: int = 1920
     mask_size: int = 960
     min_frames: int = 10
     min_frames_ever: int = 3
+    min_density: float = 0.5
     threads: int = 2
     detection: DetectionConfig = field(default_factory=DetectionConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -222,6 +223,9 @@ def _fault(fragment: Fragment, least: int, config: PeopleConfig) -> str:
     count = len(fragment.frames)
     if count < least:
         return f"too short ({count} of at least {least} frames)" + (f", {fragment.ended}" if fragment.ended else "")
+    span = int(fragment.frames[-1] - fragment.frames[0]) + 1
+    if count < config.min_density * span:
+        return f"seen in {count} of {span} frames only"
     if fragment.confirmed < config.tracking.min_confirmed * fragment.chances:
         return f"the detector saw it in {fragment.confirmed} of {fragment.chances} looks"
     return ""

@@ -154,9 +154,11 @@ def _solve_lens(
     scale = config.scale_px * side / 960
     starts = config.focals if focal is None else (focal / side,)
     plain, plain_costs = _best_start(tracks, starts, side, Freedom(), scale, config)
-    starts = tuple(plain.focal / side * factor for factor in config.zoom_starts) if focal is None else starts
-    zoomed, zoomed_costs = _best_start(tracks, starts, side, Freedom(zoom=True), scale, config)
-    zoom = min(zoomed_costs.values()) < (1 - config.zoom_gain) * min(plain_costs.values())
+    zoom, zoomed, zoomed_costs = False, plain, {}
+    if focal is None:  # a given focal holds for all frames: zoom would only absorb the error of a wrong one
+        starts = tuple(plain.focal / side * factor for factor in config.zoom_starts)
+        zoomed, zoomed_costs = _best_start(tracks, starts, side, Freedom(zoom=True), scale, config)
+        zoom = min(zoomed_costs.values()) < (1 - config.zoom_gain) * min(plain_costs.values())
     freedom = Freedom(zoom=zoom)
     state, cost = solve_turns(
         tracks, zoomed if zoom else plain, Freedom(focal=focal is None, zoom=zoom), scale=scale,

@@ -228,13 +228,13 @@ def _refine_all(
     evidence = {p.id: _world_evidence(p, T_world_camera, observations, config) for p in people}
     count = len(observations.times)
     for _ in range(config.rounds):
-        people = [_with_contacts(p, observations.times, world, config) for p in people]
+        people = [_with_contacts(p, evidence[p.id], observations.times, world, config) for p in people]
         pieces = segments(count, config.stretch, config.overlap)
         for number, (start, stop) in enumerate(pieces):
             people, world = _refine_stretch(
                 people, evidence, world, (start, stop), config, scene=placing.ground is not None, first=number == 0
             )
-    return [_with_contacts(p, observations.times, world, config) for p in people], world
+    return [_with_contacts(p, evidence[p.id], observations.times, world, config) for p in people], world
 
 
 def _world_evidence(
@@ -251,11 +251,15 @@ def _world_evidence(
     return replace(seen, cameras=CameraRows(seen.cameras.R_camera_world, centre, seen.cameras.focal))
 
 
-def _with_contacts(person: PlacedPerson, times: np.ndarray, world: World, config: GroundedConfig) -> PlacedPerson:
+def _with_contacts(
+    person: PlacedPerson, seen: Evidence, times: np.ndarray, world: World, config: GroundedConfig
+) -> PlacedPerson:
     """Contact probabilities of all sites from their speed and height above the present floor."""
     sites = person.sites_world()
-    sites[..., 2] -= sites[..., :2] @ world.floor[:2] + world.floor[2]
-    return replace(person, contacts=contact_probability(sites, times[person.frames], config.contacts))
+    centres = np.exp(world.log_scale) * seen.cameras.centre.numpy()
+    for points in (sites, centres):
+        points[..., 2] -= points[..., :2] @ world.floor[:2] + world.floor[2]
+    return replace(person, contacts=contact_probability(sites, centres, times[person.frames], config.contacts))
 
 
 def _refine_stretch(

@@ -180,7 +180,7 @@ def observe(job: Job, *, progress: bool) -> Observations:
         "cameras", ObservedCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
     logger.info("camera: %s, focal length %s", cameras.kind, cameras.focal_source)
-    depth = job.step("depth", Depth, lambda: _depth(job, tracks, cameras))
+    depth = job.step("depth", Depth, lambda: _depth(job, tracks, cameras, progress=progress))
     seen = Observations(
         video.width, video.height, video.times, np.arange(len(video)) + video.first_frame, video.duplicate,
         tracks=tracks, depth=depth, cameras=cameras,
@@ -189,11 +189,11 @@ def observe(job: Job, *, progress: bool) -> Observations:
     return dataclasses.replace(seen, bodies=bodies)
 
 
-def _depth(job: Job, tracks: Tracks, cameras: ObservedCameras) -> Depth | None:
+def _depth(job: Job, tracks: Tracks, cameras: ObservedCameras, *, progress: bool) -> Depth | None:
     """The dense scene, where the camera's motion shows it."""
     if cameras.kind != "translating":
         return None
-    return triangulate_scene(job.video, tracks, cameras, job.configs["depth"])
+    return triangulate_scene(job.video, tracks, cameras, job.configs["depth"], progress=progress)
 
 
 def run_method(method: str, video: Video | None, observations: Observations, config: Any) -> Reconstruction:
