@@ -17,7 +17,7 @@ from diorama.synthetic.staging import DEMO_SHOT
 
 logger = logging.getLogger(__name__)
 
-RENDER_SECONDS = 60.0
+RENDER_SECONDS = 90.0
 
 
 def demo(video: Path | None, out: Path | None) -> Iterator[str]:
@@ -47,7 +47,7 @@ def demo(video: Path | None, out: Path | None) -> Iterator[str]:
 def plan_text(out: Path) -> str:
     """What the demonstration with the rendered clip will do."""
     shot = DEMO_SHOT
-    work = sum(phase.seconds(shot.frames, shot.width, shot.height) for phase in PHASES)
+    work = sum(phase.seconds(shot.frames) for phase in PHASES)
     missing = [model for model in MODELS if not model.is_ready()]
     lines = [f"demonstration: {shot.frames} frames, {shot.width}x{shot.height}, {RATES_MACHINE}"]
     lines += [f"  fetch {m.title}: {m.source.megabytes:.0f} MB, once, {m.set_up_seconds:.0f} s" for m in missing]

@@ -1,5 +1,6 @@
 """From tracker to `Tracks`: short and doubtful tracks go, pieces are joined, left and right stay apart; real clips."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def test_short_and_unconfirmed_tracks_are_dropped_with_reasons():
     long, short = fragment(range(50)), fragment(range(4), x=300.0)
     ghost = fragment(range(20, 45), x=500.0, confirmed=0, chances=3)
     flicker = fragment(range(3, 49, 4), x=700.0)
-    kept, dropped = select([short, ghost, long, flicker], 50, PeopleConfig())
+    kept, dropped = select([short, ghost, long, flicker], 50, 360, PeopleConfig())
     assert [len(f.frames) for f in kept] == [50]
     assert len(dropped) == 3 and "too short (4 of at least 10" in dropped[0]
     assert "seen in 12 of 45" in dropped[1] and "0 of 3" in dropped[2]
@@ -91,6 +92,14 @@ def test_short_and_unconfirmed_tracks_are_dropped_with_reasons():
 )
 def test_least_length_depends_on_what_there_is(lengths, frames, least):
     assert min_track_frames(lengths, frames, PeopleConfig()) == least
+
+
+def test_far_smaller_people_are_dropped_only_beside_larger_ones():
+    small = fragment(range(30))
+    large = dataclasses.replace(small, boxes=small.boxes + np.array([-60, -240, 60, 240.0]))
+    assert len(select([small], 30, 1200, PeopleConfig())[0]) == 1
+    kept, dropped = select([small, large], 30, 1200, PeopleConfig())
+    assert kept == [large] and "far smaller" in dropped[0]
 
 
 def test_boxes_hold_mask_and_believed_joints_inside_the_picture():

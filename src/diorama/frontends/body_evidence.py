@@ -70,8 +70,8 @@ class Evidence:
 
     times: Float[Tensor, " frames"]
     cameras: CameraRows
-    seen: Float[Tensor, "frames joints 2"]
-    sigma_px: Float[Tensor, "frames joints"]
+    seen: Float[Tensor, "frames landmarks 2"]
+    sigma_px: Float[Tensor, "frames landmarks"]
     confidence: Float[Tensor, "frames joints"]
     directions_world: Float[Tensor, "frames limbs 3"]
     direction_sigma: Float[Tensor, "frames limbs"]

@@ -33,7 +33,7 @@ class GateConfig:
     min_pair_points: int = 50
     min_pair_share: float = 0.2
     max_pair_points: int = 400
-    starts: tuple[float, ...] = (0.6, 1.1, 2.2)
+    starts: tuple[float, ...] = (0.6, 1.1, 2.2, 5.0)
     parallax_px: float = 2.0
     parallax_of_flow: float = 0.02
     epipolar_px: float = 1.0

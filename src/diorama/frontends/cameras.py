@@ -76,7 +76,7 @@ def given_focal(video: Video, config: CamerasConfig) -> float | None:
         raise DioramaError("both --focal and --fov are given", where="cameras", fix="give one of them")
     if config.fov is not None and not 5 <= config.fov <= 160:
         raise DioramaError(f"a field of view of {config.fov} degrees", where="--fov", fix="give 5 to 160")
-    focal = config.focal if config.fov is None else focal_of_fov(config.fov, video.width)
+    focal = config.focal if config.fov is None else float(focal_of_fov(config.fov, video.width))
     if focal is not None and not 0.1 <= focal / max(video.width, video.height) <= 20:
         raise DioramaError(f"a focal of {focal:.0f} px for {video.width} px", where="--focal", fix="give it in pixels")
     return focal

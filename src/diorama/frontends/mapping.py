@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class MappingConfig:
     """SIFT and mapping on pictures of at most `max_size` px.
 
-    A model is believed if it registers `min_registered` of the keyframes, with a focal of `focal_range` widths and
+    A model is believed if it registers `min_registered` of the keyframes, with a focal of `focal_range` longer sides and
     |k1| of at most `max_distortion`; pycolmap also returns junk of 2 to 6 pictures with distortions of 7 (measured).
     A second try begins with another focal and more features. People are masked with a margin of the longer side.
     """
@@ -72,7 +72,7 @@ class SegmentMap:
 
 @dataclass(frozen=True)
 class Lens:
-    """Focal in widths of the picture, radial k1, and whether mapping may change them."""
+    """Focal in longer sides of the picture, radial k1, and whether mapping may change them."""
 
     focal: float
     k1: float = 0.0
@@ -125,7 +125,8 @@ def _find_matches(folder: Path, database: Path, size: tuple[int, int], lens: Len
     reader = pycolmap.ImageReaderOptions()
     reader.mask_path = folder / "masks"
     reader.camera_model = "SIMPLE_RADIAL"
-    reader.camera_params = ",".join(map(repr, (lens.focal * size[0], size[0] / 2, size[1] / 2, lens.k1)))
+    params = (lens.focal * max(size), size[0] / 2, size[1] / 2, lens.k1)
+    reader.camera_params = ",".join(repr(float(value)) for value in params)
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.use_gpu, extraction.num_threads = False, config.threads
     extraction.sift.max_num_features = config.max_features

@@ -80,7 +80,8 @@ def track_people(
     """
     networks = networks or BlazePose(config.threads)
     fragments, canvas, ignored = _follow(video, config, networks, progress)
-    kept, dropped = select(join_fragments(fragments, config.linking), len(video.times), config)
+    pieces = join_fragments(fragments, config.linking)
+    kept, dropped = select(pieces, len(video.times), min(video.width, video.height), config)
     dropped += [f"{ignored} sightings of people far smaller than the others"] if ignored else []
     people = [_track(number, fragment, canvas, (video.width, video.height)) for number, fragment in enumerate(kept, 1)]
     for reason in dropped:
@@ -204,13 +205,18 @@ def _fragment(rows: list[_Record], person: Person) -> Fragment:
     )
 
 
-def select(fragments: list[Fragment], frames: int, config: PeopleConfig) -> tuple[list[Fragment], list[str]]:
+def select(
+    fragments: list[Fragment], frames: int, shorter_side: int, config: PeopleConfig
+) -> tuple[list[Fragment], list[str]]:
     """Fragments long enough to keep, most prominent first (heights summed over frames); words about the others."""
     least = min_track_frames([len(f.frames) for f in fragments], frames, config)
+    # As at birth (`TrackingConfig.min_height`), now that all sizes are known.
+    tallest = max((_extent(f) for f in fragments), default=0.0)
+    lowest = min(config.tracking.min_height * shorter_side, tallest / config.tracking.much_taller)
     kept: list[Fragment] = []
     dropped: list[str] = []
     for f in sorted(fragments, key=lambda f: int(f.frames[0])):
-        if why := _fault(f, least, config):
+        if why := _fault(f, least, lowest, config):
             x, y = (f.boxes[:, :2] + f.boxes[:, 2:]).mean(0) / 2
             dropped.append(f"frames {f.frames[0]}-{f.frames[-1]} near ({x:.0f}, {y:.0f}): {why}")
         else:
@@ -218,11 +224,18 @@ def select(fragments: list[Fragment], frames: int, config: PeopleConfig) -> tupl
     return sorted(kept, key=lambda f: -_prominence(f)), dropped
 
 
-def _fault(fragment: Fragment, least: int, config: PeopleConfig) -> str:
+def _extent(fragment: Fragment) -> float:
+    """Median over the frames of the longer side of the box, px."""
+    return float(np.median((fragment.boxes[:, 2:] - fragment.boxes[:, :2]).max(axis=1)))
+
+
+def _fault(fragment: Fragment, least: int, lowest: float, config: PeopleConfig) -> str:
     """Why a fragment is not kept, in words; empty if it is."""
     count = len(fragment.frames)
     if count < least:
         return f"too short ({count} of at least {least} frames)" + (f", {fragment.ended}" if fragment.ended else "")
+    if _extent(fragment) < lowest:
+        return f"far smaller than the others ({_extent(fragment):.0f} px)"
     span = int(fragment.frames[-1] - fragment.frames[0]) + 1
     if count < config.min_density * span:
         return f"seen in {count} of {span} frames only"

@@ -37,11 +37,15 @@ class TurnState:
 
 @dataclass(frozen=True)
 class Freedom:
-    """What may change, and how stiff: `zoom_bend` is the expected second difference of the log focal per keyframe."""
+    """What may change, and how stiff: `zoom_bend` is the expected second difference of the log focal per keyframe.
+
+    The mean of the zooms is held at zero, or with `first_zoom` that of the first keyframe.
+    """
 
     focal: bool = False
     zoom: bool = False
     zoom_bend: float = 0.003
+    first_zoom: bool = False
 
 
 def start_state(tracks: TurnTracks, focal: float) -> TurnState:
@@ -142,17 +146,22 @@ def _step(
 def _solve(
     reduced: np.ndarray, right: np.ndarray, state: TurnState, freedom: Freedom, scale: float, damping: float
 ) -> Float[np.ndarray, " width"]:
-    """The damped reduced system with the gauge (first rotation, first zoom) and whatever is not free held still."""
+    """The damped reduced system, with what is not free held still.
+
+    No rotation is fixed as a gauge (damping is enough): a fixed keyframe would be left behind as an outlier when all
+    others have to turn together.
+    """
     width, keys = len(right), len(state.zoom)
     free = np.ones(width, bool)
-    free[:4] = False
     free[3::4] &= freedom.zoom
     free[-1] = freedom.focal
-    if freedom.zoom and keys > 2:
+    if freedom.zoom:
         bend = np.diff(np.eye(keys), 2, axis=0) * scale / freedom.zoom_bend
         zoom = np.arange(keys) * 4 + 3
-        reduced[np.ix_(zoom, zoom)] += bend.T @ bend
-        right[zoom] += bend.T @ bend @ state.zoom
+        held = np.eye(keys)[0] if freedom.first_zoom else np.ones(keys) / keys
+        stiff = bend.T @ bend + np.trace(reduced) * np.outer(held, held)
+        reduced[np.ix_(zoom, zoom)] += stiff
+        right[zoom] += stiff @ state.zoom
     reduced = reduced + np.diag(damping * np.diag(reduced) + 1e-6)
     solved = np.zeros(width)
     solved[free] = -np.linalg.solve(reduced[np.ix_(free, free)], right[free])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 
 from diorama.frontends.background_tracks import BackgroundTracks
@@ -23,6 +24,7 @@ from diorama.frontends.rotation_bundle import (
     with_mean_rays,
 )
 from diorama.frontends.rotation_pairs import fit_turn
+from diorama.geometry.rotations import mean_rotation
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class RotationConfig:
     min_travel: float = 0.12
     min_contrast: float = 1.05
     zoom_gain: float = 0.25
-    zoom_starts: tuple[float, ...] = (0.7, 1.0, 1.4)
+    zoom_focals: tuple[float, ...] = (0.6, 1.0, 1.7, 2.9)
     assumed_focal: float = 0.96
     max_tracks: int = 1200
     lens_tracks: int = 450
@@ -156,15 +158,14 @@ def _solve_lens(
     plain, plain_costs = _best_start(tracks, starts, side, Freedom(), scale, config)
     zoom, zoomed, zoomed_costs = False, plain, {}
     if focal is None:  # a given focal holds for all frames: zoom would only absorb the error of a wrong one
-        starts = tuple(plain.focal / side * factor for factor in config.zoom_starts)
-        zoomed, zoomed_costs = _best_start(tracks, starts, side, Freedom(zoom=True), scale, config)
+        zoomed, zoomed_costs = _best_start(tracks, config.zoom_focals, side, Freedom(zoom=True), scale, config)
         zoom = min(zoomed_costs.values()) < (1 - config.zoom_gain) * min(plain_costs.values())
     freedom = Freedom(zoom=zoom)
     state, cost = solve_turns(
         tracks, zoomed if zoom else plain, Freedom(focal=focal is None, zoom=zoom), scale=scale,
         iterations=config.final_iterations,
     )  # fmt: skip
-    costs = plain_costs | zoomed_costs if zoom else plain_costs
+    costs = zoomed_costs if zoom else plain_costs
     evidence = {f"cost_at_focal_{start:.2f}": value for start, value in sorted(costs.items())} | {"cost": cost}
     if focal is None:
         evidence["contrast"] = min(
@@ -220,10 +221,12 @@ def _all_windows(
         at = int(np.flatnonzero(before.keys == keys[0])[0])
         focal = before.state.focal * float(np.exp(before.state.zoom[at]))
         state, _ = solve_turns(
-            tracks, start_state(tracks, focal), freedom, scale=config.scale_px * max(background.size) / 960,
-            iterations=config.final_iterations,
+            tracks, start_state(tracks, focal), replace(freedom, first_zoom=True),
+            scale=config.scale_px * max(background.size) / 960, iterations=config.final_iterations,
         )  # fmt: skip
-        there = before.state.rotation[at]
+        _, mine, theirs = np.intersect1d(keys, before.keys, return_indices=True)
+        turn = np.swapaxes(state.rotation[mine], 1, 2) @ before.state.rotation[theirs]
+        there = mean_rotation(torch.from_numpy(turn)).numpy()
         turned = replace(state, rotation=state.rotation @ there, rays=state.rays @ there)
         solved[index] = _Solved(keys, turned, names)
     return [solved[index] for index in sorted(solved)]

@@ -20,7 +20,7 @@ class ContactConfig:
 
     contact_speed: float = 0.12
     swing_speed: float = 0.7
-    contact_height: float = 0.03
+    contact_height: float = 0.02
     swing_height: float = 0.12
     smoothing: float = 0.03
     min_stay: float = 0.1

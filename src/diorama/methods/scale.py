@@ -13,6 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 
+# Deviations beyond which a person counts less: two adults of 1.58 and 1.86 m are both ordinary, a child is not.
+HUBER = 2.0
+
+
 @dataclass(frozen=True)
 class ScaleConfig:
     """`stature` gives the metres of people whose height is known. Others are drawn to `adult_stature` with the relative
@@ -58,7 +62,7 @@ def pool_scale(
     """One scale for the world from everybody's per-frame scales, which assumed the statures `fitted_stature`.
 
     The log of the scale is the robust (Huber) mean over people of log(prior stature / height in units), so that one
-    child does not shrink a world of adults; then each stature is its measured height in the common scale, drawn to the
+    child does not shrink a world of adults; people whose stature was told decide alone. Then each stature is its measured height in the common scale, drawn to the
     prior by the two variances.
     """
     usable = {i: s[np.isfinite(s) & (s > 0)] for i, s in per_frame.items()}
@@ -71,7 +75,8 @@ def pool_scale(
     measured = config.measured_sigma if scene else config.measured_sigma_without_scene
     # People whose scale wanders from frame to frame (far away, half hidden) are measured less well.
     sigmas = {i: float(np.hypot(measured, spread[i] / 100)) for i in units}
-    log_scale = _pooled_log_scale(units, {i: len(s) for i, s in usable.items()}, sigmas, config)
+    told = {i: height for i, height in units.items() if i in config.stature}
+    log_scale = _pooled_log_scale(told or units, {i: len(s) for i, s in usable.items()}, sigmas, config)
     scale = float(np.exp(log_scale))
     statures = {i: _stature(i, units.get(i), scale, sigmas.get(i, 1.0), config) for i in fitted_stature}
     known = [i for i in units if i in config.stature]
@@ -99,12 +104,12 @@ def _pooled_log_scale(
         spread = config.given_sigma if given else config.adult_sigma
         # Short tracks are often distant or partly hidden people.
         trust = min(1.0, frames[person] / 30)
-        sigmas.append(np.hypot(spread, measured[person]) / np.sqrt(trust))
+        sigmas.append(np.hypot(spread, measured[person]) / trust)
     log, sigma = np.array(logs), np.array(sigmas)
-    pooled = float(np.median(log)) if not any(p in config.stature for p in units) else float(log[np.argmin(sigma)])
+    pooled = float(np.median(log))
     for _ in range(50):
         residual = np.abs(log - pooled) / sigma
-        weight = np.minimum(1, 1.0 / np.maximum(residual, 1e-9)) / sigma**2
+        weight = np.minimum(1, HUBER / np.maximum(residual, 1e-9)) / sigma**2
         pooled = float((weight * log).sum() / weight.sum())
     return pooled
 

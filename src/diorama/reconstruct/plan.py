@@ -9,16 +9,15 @@ from diorama.models import Model
 from diorama.reconstruct.take import megabytes_needed
 from diorama.video import Video
 
-# Where the rates below were measured.
-RATES_MACHINE = "2 cores of a server"
-FULL_HD = 1920 * 1080
+# The rates below are from processor times of a run of 100 frames with three people on this machine, not idle then.
+RATES_MACHINE = "2 cores of an AMD EPYC server"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One step of the job with its expected seconds: `base` + `per_frame` x frames.
+    """One step of the job with its expected seconds: `base` + `per_frame` x frames, for two or three people.
 
-    `per_frame` holds for 1920x1080 and more; with `by_size` it shrinks with the number of pixels.
+    Pictures are worked on at sizes of at most one or two megapixels, so the size of the video is left out.
     """
 
     name: str
@@ -26,22 +25,20 @@ class Phase:
     models: tuple[str, ...] = ()
     base: float = 0.0
     per_frame: float = 0.0
-    by_size: bool = False
 
-    def seconds(self, frames: int, width: int, height: int) -> float:
-        """Expected seconds for so many frames of this size."""
-        size = min(1.0, width * height / FULL_HD) if self.by_size else 1.0
-        return self.base + self.per_frame * size * frames
+    def seconds(self, frames: int) -> float:
+        """Expected seconds for so many frames."""
+        return self.base + self.per_frame * frames
 
 
 PHASES = (
-    Phase("tracks", "people: keypoints, masks", ("blazepose",), 2.0, 0.40, True),
-    Phase("cameras", "camera type, poses, focal length", (), 4.0, 0.35, True),
-    Phase("depth", "static scene", (), 1.0, 0.15, True),
-    Phase("bodies", "a body per person and frame", ("anny",), 5.0, 0.30),
-    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 5.0, 0.10),
+    Phase("tracks", "people: keypoints, masks", ("blazepose",), 2.0, 0.3),
+    Phase("cameras", "camera type, poses, focal length", (), 4.0, 0.5),
+    Phase("depth", "static scene", (), 2.0, 0.15),
+    Phase("bodies", "a body per person and frame", ("anny",), 5.0, 1.0),
+    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 5.0, 0.8),
     Phase("result", "quality card, files", (), 1.0, 0.02),
-    Phase("overlay", "bodies over the video", ("anny",), 2.0, 0.10, True),
+    Phase("overlay", "bodies over the video", ("anny",), 2.0, 0.15),
 )
 
 
@@ -57,8 +54,7 @@ class Plan:
 
     def seconds(self, phase: Phase) -> float:
         """Expected seconds of a phase: none if it is reused."""
-        video = self.video
-        return 0.0 if phase.name in self.reused else phase.seconds(len(video), video.width, video.height)
+        return 0.0 if phase.name in self.reused else phase.seconds(len(self.video))
 
     @property
     def expected(self) -> float:

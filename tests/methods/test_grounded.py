@@ -1,0 +1,79 @@
+"""The default method on worlds whose truth is known: seen without error it must give them back."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from diorama.frontends.bodies import fit_bodies
+from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
+from diorama.methods.scale import ScaleConfig
+from diorama.metrics.motion import pa_mpjpe
+from diorama.metrics.physics import contact_steps_mm
+from diorama.quality.people import person_figures
+from diorama.synthetic.compare import compare_with_truth
+from exact_world import exact_world
+
+
+@pytest.fixture(scope="module")
+def walk():
+    world = exact_world("walk")
+    observations = world.observations
+    bodies = fit_bodies(observations, progress=False)
+    return dataclasses.replace(observations, bodies=bodies), world.truth
+
+
+def test_exact_landmarks_give_exact_poses(walk):
+    observations, truth = walk
+    for body, person in zip(observations.bodies.people, truth.people, strict=True):
+        assert body.id == person.id
+        assert float(np.median(body.residual_px)) < 2.0
+
+
+def test_world_is_given_back_when_one_stature_is_told(walk):
+    observations, truth = walk
+    config = GroundedConfig(scale=ScaleConfig(stature={1: 1.58}))
+    found = reconstruct_grounded(None, observations, config)
+    errors = compare_with_truth(found, truth)
+    assert errors["people_matched"] == 2
+    assert errors["ate_cm"] < 1e-6
+    assert errors["scale_error_percent"] < 3.0
+    assert errors["pa_mpjpe_mm"] < 35
+    assert errors["root_error_percent"] < 3.0
+    assert errors["contact_precision"] > 0.85
+    assert errors["contact_recall"] > 0.85
+    assert "given stature of person 1" in found.quality["scale_source"]
+
+
+def test_gravity_floor_and_feet(walk):
+    observations, truth = walk
+    found = reconstruct_grounded(None, observations)
+    tilt = found.cameras.T_world_camera[:, :3, :3] @ np.swapaxes(truth.cameras.T_world_camera[:, :3, :3], 1, 2)
+    up = tilt[:, :, 2]
+    assert np.degrees(np.arccos(up[:, 2].clip(-1, 1))).max() < 1.0
+    for person in found.people:
+        feet = person.contacts[:, :4] > 0.5
+        figures = person_figures(found, person, None)
+        assert np.median(contact_steps_mm(figures.foot_sites, feet)) < 5
+        assert np.median(np.abs(figures.foot_sites[..., 2][feet])) < 0.02
+        assert np.percentile(figures.sinking_mm, 95) < 30
+
+
+def test_without_people_the_cameras_still_come(walk):
+    observations, _ = walk
+    alone = dataclasses.replace(observations, bodies=None, tracks=None)
+    found = reconstruct_grounded(None, alone)
+    assert found.people == () and len(found) == len(alone.times)
+    assert found.up.startswith("assumed")
+    assert found.cameras.T_world_camera[:, 2, 3].min() > 0
+
+
+def test_static_camera_people_stand_on_the_floor():
+    world = exact_world("static")
+    seen = dataclasses.replace(world.observations, bodies=fit_bodies(world.observations, progress=False))
+    found = reconstruct_grounded(None, seen, GroundedConfig(scale=ScaleConfig(stature={1: 1.58, 2: 1.86})))
+    assert np.ptp(found.cameras.T_world_camera, axis=0).max() < 1e-9
+    for person, true in zip(found.people, world.truth.people, strict=True):
+        assert pa_mpjpe(person.joints_world, np.asarray(true.joints_world, np.float64)) < 45
+        lowest = person.joints_world[:, [10, 11], 2].min(1)
+        assert 0 < np.median(lowest) < 0.12
