@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,17 +73,30 @@ def fit_bodies(
     """
     if observations.tracks is None or observations.cameras is None:
         raise ValueError("bodies need tracks and cameras")
-    people = observations.tracks.people
-    model = load_free_body()
-    fitted = []
-    for track in progress_bar(people, desc="bodies", total=len(people), unit="person", show=progress):
+    people, cameras, model = observations.tracks.people, observations.cameras, load_free_body()
+
+    def fit(track: Track) -> ObservedBody:
         others = tuple(p for p in people if p.id != track.id)
         evidence = gather_evidence(
-            track, others, observations.cameras, observations.times, observations.width, observations.height,
-            config.evidence,
-        )  # fmt: skip
-        fitted.append(fit_track(track, evidence, model, config))
-    return Bodies(Source("fit_bodies", model.name, "CC0 (body), own code"), tuple(fitted))
+            track, others, cameras, observations.times, observations.width, observations.height, config.evidence
+        )
+        return fit_track(track, evidence, model, config)
+
+    with _one_thread_each() as workers, ThreadPoolExecutor(workers) as pool:
+        done = progress_bar(pool.map(fit, people), desc="bodies", total=len(people), unit="person", show=progress)
+        fitted = tuple(done)
+    return Bodies(Source("fit_bodies", model.name, "CC0 (body), own code"), fitted)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """As many workers as torch has threads, each with one: the tensors of one person are too small to share."""
+    workers = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield workers
+    finally:
+        torch.set_num_threads(workers)
 
 
 @dataclass

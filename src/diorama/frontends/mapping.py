@@ -72,11 +72,12 @@ class SegmentMap:
 
 @dataclass(frozen=True)
 class Lens:
-    """Focal in longer sides of the picture, radial k1, and whether mapping may change them."""
+    """Focal in longer sides of the picture, radial k1, and which of them mapping must not change."""
 
     focal: float
     k1: float = 0.0
     fixed: bool = False
+    fixed_k1: bool = False
 
 
 def map_segment(
@@ -162,8 +163,8 @@ def _run_mapper(folder: Path, database: Path, lens: Lens, config: MappingConfig)
     low, high = config.focal_range
     options.min_focal_length_ratio, options.max_focal_length_ratio = low, high
     options.mapper.min_focal_length_ratio, options.mapper.max_focal_length_ratio = low, high
-    options.ba_refine_focal_length = options.ba_refine_extra_params = not lens.fixed
-    options.mapper.abs_pose_refine_focal_length = options.mapper.abs_pose_refine_extra_params = not lens.fixed
+    options.ba_refine_focal_length = options.mapper.abs_pose_refine_focal_length = not lens.fixed
+    options.ba_refine_extra_params = options.mapper.abs_pose_refine_extra_params = not lens.fixed_k1
     options.mapper.init_min_tri_angle = 8.0
     options.ba_global_max_refinements = 3
     out = folder / f"{database.stem}-models"

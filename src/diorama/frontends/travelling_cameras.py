@@ -61,7 +61,7 @@ def follow_path(
             runs.append([])
             continue
         mapped = MappedSegment(found, register_between(video, found, config.registration))
-        lens = Lens(found.focal / max(found.size), found.k1, fixed=True)
+        lens = Lens(found.focal / max(found.size), found.k1, fixed=True, fixed_k1=True)
         if runs[-1] and found.rows[0] > runs[-1][-1].found.rows[-1]:
             runs.append([])
         runs[-1].append(mapped)

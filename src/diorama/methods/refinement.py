@@ -40,7 +40,7 @@ class RefinementConfig:
     height_sigma: float = 0.008
     slide_sigma: float = 0.002
     sinking_sigma: float = 0.01
-    log_scale_sigma: float = 0.02
+    log_scale_sigma: float = 0.004
     slope_sigma: float = 0.01
     slope_sigma_without_scene: float = 0.06
     floor_sigma: float = 0.02
