@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -33,6 +31,7 @@ from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.observations import Bodies, Observations, ObservedBody, Source, Track
 from diorama.progress import progress_bar
 from diorama.solver import GemanMcClure, Huber, LMConfig, Term, solve
+from diorama.solver.threads import one_thread
 
 logger = logging.getLogger(__name__)
 
@@ -82,21 +81,10 @@ def fit_bodies(
         )
         return fit_track(track, evidence, model, config)
 
-    with _one_thread_each() as workers, ThreadPoolExecutor(workers) as pool:
+    with one_thread() as workers, ThreadPoolExecutor(workers) as pool:
         done = progress_bar(pool.map(fit, people), desc="bodies", total=len(people), unit="person", show=progress)
         fitted = tuple(done)
     return Bodies(Source("fit_bodies", model.name, "CC0 (body), own code"), fitted)
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[int]:
-    """As many workers as torch has threads, each with one: the tensors of one person are too small to share."""
-    workers = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield workers
-    finally:
-        torch.set_num_threads(workers)
 
 
 @dataclass

@@ -54,19 +54,29 @@ def follow_path(
 ) -> TravelledPath | None:
     """Map the shot; None if that gave no believable model (then the caller must make a weaker claim)."""
     keys = choose_keyframes(background, config.keyframes)
-    runs: list[list[MappedSegment]] = [[]]
-    for segment in split_segments(keys, config.keyframes):
-        found = map_segment(video, tracks, segment, config.mapping, lens)
-        if found is None:
-            runs.append([])
-            continue
-        mapped = MappedSegment(found, register_between(video, found, config.registration))
-        lens = Lens(found.focal / max(found.size), found.k1, fixed=True, fixed_k1=True)
-        if runs[-1] and found.rows[0] > runs[-1][-1].found.rows[-1]:
-            runs.append([])
-        runs[-1].append(mapped)
-    best = max(runs, key=lambda run: sum(len(segment.poses.rows) for segment in run))
+    mapped: dict[int, MappedSegment] = {}
+    segments = split_segments(keys, config.keyframes)
+    for round_ in range(2):  # the second round tries again what failed before another segment had told the lens
+        missing = [number for number in range(len(segments)) if number not in mapped]
+        for number in missing if round_ == 0 or mapped else ():
+            found = map_segment(video, tracks, segments[number], config.mapping, lens)
+            if found is not None:
+                mapped[number] = MappedSegment(found, register_between(video, found, config.registration))
+                lens = Lens(found.focal / max(found.size), found.k1, fixed=True, fixed_k1=True)
+    runs = _joinable([mapped[number] for number in sorted(mapped)])
+    best = max(runs, key=lambda run: sum(len(segment.poses.rows) for segment in run), default=[])
     return _assemble(video, best, join_segments(best), len(keys), config) if best else None
+
+
+def _joinable(segments: list[MappedSegment]) -> list[list[MappedSegment]]:
+    """Segments grouped so that neighbours in a group share frames."""
+    runs: list[list[MappedSegment]] = []
+    for segment in segments:
+        if runs and segment.found.rows[0] <= runs[-1][-1].found.rows[-1]:
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    return runs
 
 
 def _assemble(

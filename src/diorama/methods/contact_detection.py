@@ -18,11 +18,11 @@ class ContactConfig:
     noise), `min_stay` the mean stay in a state in seconds. Set on rendered walkers with exact contacts.
     """
 
-    contact_speed: float = 0.12
-    swing_speed: float = 0.7
-    contact_height: float = 0.02
+    contact_speed: float = 0.09
+    swing_speed: float = 0.5
+    contact_height: float = 0.015
     swing_height: float = 0.12
-    smoothing: float = 0.03
+    smoothing: float = 0.04
     min_stay: float = 0.1
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-
 # Deviations beyond which a person counts less: two adults of 1.58 and 1.86 m are both ordinary, a child is not.
 HUBER = 2.0
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diorama.solver.banded import Layout, NormalEquations, bandwidth_of
 from diorama.solver.terms import Term, Values
+from diorama.solver.threads import one_thread
 from diorama.solver.variables import Variable
 
 logger = logging.getLogger(__name__)
@@ -43,17 +44,23 @@ def solve(
     variables: Sequence[Variable],
     values: Values,
     terms: Sequence[Term],
-    config: LMConfig = LMConfig(),  # noqa: B008 - frozen
+    config: LMConfig = LMConfig(),
 ) -> Solution:
     """Minimise the sum of the terms over the variables, from `values` (float64, one row per unknown).
 
     Values that belong to no variable are constants that terms may read.
     """
+    with one_thread():
+        return _solve(variables, values, terms, config)
+
+
+def _solve(variables: Sequence[Variable], values: Values, terms: Sequence[Term], config: LMConfig) -> Solution:
     current = dict(values)
     layout = Layout.of(variables, current)
     cost = initial = _cost(terms, current)
     damping, growth, quiet, done = config.initial_damping, 2.0, 0, 0
-    for done in range(1, config.iterations + 1):
+    while done < config.iterations:
+        done += 1
         equations = _linearize(variables, layout, terms, current)
         improved = False
         while damping < config.max_damping and not improved:

@@ -46,7 +46,7 @@ class Term:
 
     name: str
     function: Callable[[Values, bool], Linearized]
-    loss: RobustLoss = Squared()
+    loss: RobustLoss = Squared()  # noqa: RUF009 - frozen
 
     def cost(self, values: Values) -> Float[Tensor, ""]:
         residual = self.function(values, False).residual
