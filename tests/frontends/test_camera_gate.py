@@ -23,7 +23,9 @@ PANS = {
 def test_turning_is_not_taken_for_travelling(name, seed):
     rng = np.random.default_rng(seed)
     degrees, focal, noise = PANS[name]
-    seen = worlds.see(rng, worlds.sphere(rng, 20000), worlds.panning(rng, 60, degrees), focal * np.float64(960), **noise)
+    seen = worlds.see(
+        rng, worlds.sphere(rng, 20000), worlds.panning(rng, 60, degrees), focal * np.float64(960), **noise
+    )
     verdict = judge_camera(seen.tracks)
     assert verdict.kind == "rotating", verdict.evidence
     assert verdict.evidence["parallax_share"] < 0.08

@@ -1,6 +1,7 @@
 """Maps of travelling shots: keyframes, poses from points, certainty of the lens, joining of segments, one real run."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import point_worlds as worlds
@@ -9,7 +10,7 @@ import pytest
 from diorama.frontends.keyframes import KeyframeConfig, choose_keyframes, split_segments
 from diorama.frontends.lens_certainty import focal_certainty
 from diorama.frontends.mapping import SegmentMap
-from diorama.frontends.mapping_segments import MappedSegment, join_segments, similarity_between
+from diorama.frontends.mapping_segments import MappedSegment, disagreement, join_segments, similarity_between
 from diorama.frontends.registration import RegisteredSegment
 from diorama.frontends.resection import point_jacobians, pose_residuals, project_points, refine_pose
 from diorama.geometry.rotations import matrix_of, rotvec_of
@@ -43,8 +44,6 @@ def segment(rng, points, Ts, rows, keys, noise_px=0.0) -> MappedSegment:
 
 def moved(mapped: MappedSegment, scale: float, rotation: np.ndarray, shift: np.ndarray) -> MappedSegment:
     """The same segment in another world."""
-    from dataclasses import replace
-
     found, poses = mapped.found, mapped.poses
     found = replace(
         found, points=scale * found.points @ rotation.T + shift,
@@ -88,6 +87,15 @@ def test_scale_comes_from_shared_points_even_where_the_camera_rests():
     one = segment(rng, points, Ts, rows, rows[::4])
     two = moved(one, 0.4, matrix_of(np.array([0.1, 0.5, 0.0])), np.array([1.0, 2.0, 3.0]))
     assert similarity_between(one, two).scale == pytest.approx(2.5, rel=1e-6)
+
+
+def test_maps_that_contradict_each_other_are_noticed():
+    parts = three_segments(np.random.default_rng(7))[2]
+    assert disagreement(parts[0], parts[1]) < 1e-4
+    bent = parts[1].poses.T_world_camera.copy()
+    bent[:, :3, 3] += np.linspace(0, 8, len(bent))[:, None] ** 2 * np.array([1.0, 0, 0])
+    wrong = MappedSegment(parts[1].found, replace(parts[1].poses, T_world_camera=bent))
+    assert disagreement(parts[0], wrong) > 0.02
 
 
 def test_segments_without_a_common_frame_are_refused():

@@ -27,9 +27,10 @@ logger = logging.getLogger(__name__)
 class MappingConfig:
     """SIFT and mapping on pictures of at most `max_size` px.
 
-    A model is believed if it registers `min_registered` of the keyframes, with a focal of `focal_range` longer sides and
-    |k1| of at most `max_distortion`; pycolmap also returns junk of 2 to 6 pictures with distortions of 7 (measured).
-    A second try begins with another focal and more features. People are masked with a margin of the longer side.
+    A model is believed if it registers `min_registered` of the keyframes, with a focal of `focal_range` longer sides,
+    |k1| of at most `max_distortion` and a mean error of at most `max_mean_px`; pycolmap also returns junk of 2 to 6
+    pictures with distortions of 7 (measured). A second try begins with another focal and more features. People are
+    masked with a margin of the longer side.
     """
 
     max_size: int = 960
@@ -43,6 +44,7 @@ class MappingConfig:
     focal_range: tuple[float, float] = (0.3, 4.0)
     max_distortion: float = 0.5
     max_error_px: float = 1.5
+    max_mean_px: float = 0.9
     min_angle_degrees: float = 1.5
     people_margin: float = 0.012
     threads: int = 2
@@ -213,5 +215,6 @@ def _believable(found: SegmentMap, config: MappingConfig) -> bool:
         len(found.rows) >= max(3, config.min_registered * found.offered)
         and config.focal_range[0] <= widths <= config.focal_range[1]
         and abs(found.k1) <= config.max_distortion
+        and found.reprojection_px <= config.max_mean_px
         and len(found.points) >= 50
     )

@@ -81,6 +81,19 @@ def similarity_between(before: MappedSegment, after: MappedSegment) -> Similarit
     return Similarity(scale, rotation, np.median(one[:, :3, 3] - scale * two[:, :3, 3] @ rotation.T, axis=0))
 
 
+def disagreement(before: MappedSegment, after: MappedSegment) -> float:
+    """How far the shared cameras of two maps are apart once joined: median distance over the median depth seen there,
+    or the median angle between their axes (radians) if that is larger.
+    """
+    step = similarity_between(before, after)
+    _, i, j = np.intersect1d(before.poses.rows, after.poses.rows, assume_unique=True, return_indices=True)
+    one, two = before.poses.T_world_camera[i], move_cameras(after.poses.T_world_camera[j], *step)
+    apart = float(np.median(np.linalg.norm(one[:, :3, 3] - two[:, :3, 3], axis=1)))
+    angle = float(np.median(np.linalg.norm(rotvec_of(np.swapaxes(one[:, :3, :3], 1, 2) @ two[:, :3, :3]), axis=1)))
+    depth = float(np.median(_shared_depths(before, after)[0])) if len(_shared_depths(before, after)[0]) else np.inf
+    return max(apart / depth, angle)
+
+
 def _codes(found: SegmentMap) -> Int[np.ndarray, " n"]:
     """One number per observation: keyframe row and pixel to 1/64 px; the same feature in two maps has the same one."""
     x, y = np.round(found.seen_xy * 64).astype(np.int64).T

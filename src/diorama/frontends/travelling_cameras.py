@@ -12,7 +12,7 @@ from diorama.frontends.background_tracks import BackgroundTracks
 from diorama.frontends.keyframes import KeyframeConfig, choose_keyframes, split_segments
 from diorama.frontends.lens_certainty import focal_certainty
 from diorama.frontends.mapping import Lens, MappingConfig, map_segment
-from diorama.frontends.mapping_segments import JoinedMap, MappedSegment, join_segments
+from diorama.frontends.mapping_segments import JoinedMap, MappedSegment, disagreement, join_segments
 from diorama.frontends.registration import RegistrationConfig, register_between
 from diorama.geometry.transforms import interpolate_rigid
 from diorama.observations import Tracks
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 class TravelConfig:
     """Keyframes, mapping and registration of a travelling shot.
 
+    Segments are joined if their shared cameras are at most `max_disagreement` apart (of the depth seen, or radians).
     A recovered focal whose standard deviation is above `max_focal_sigma` (relative) is reported in a warning.
     """
 
@@ -32,6 +33,7 @@ class TravelConfig:
     mapping: MappingConfig = field(default_factory=MappingConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
     max_focal_sigma: float = 0.03
+    max_disagreement: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,18 @@ def follow_path(
             if found is not None:
                 mapped[number] = MappedSegment(found, register_between(video, found, config.registration))
                 lens = Lens(found.focal / max(found.size), found.k1, fixed=True, fixed_k1=True)
-    runs = _joinable([mapped[number] for number in sorted(mapped)])
+    runs = _joinable([mapped[number] for number in sorted(mapped)], config.max_disagreement)
     best = max(runs, key=lambda run: sum(len(segment.poses.rows) for segment in run), default=[])
     return _assemble(video, best, join_segments(best), len(keys), config) if best else None
 
 
-def _joinable(segments: list[MappedSegment]) -> list[list[MappedSegment]]:
-    """Segments grouped so that neighbours in a group share frames."""
+def _joinable(segments: list[MappedSegment], most: float) -> list[list[MappedSegment]]:
+    """Segments grouped so that neighbours in a group share frames and agree about the cameras there."""
     runs: list[list[MappedSegment]] = []
     for segment in segments:
-        if runs and segment.found.rows[0] <= runs[-1][-1].found.rows[-1]:
+        before = runs[-1][-1] if runs else None
+        overlapping = before is not None and segment.found.rows[0] <= before.found.rows[-1]
+        if before is not None and overlapping and disagreement(before, segment) <= most:
             runs[-1].append(segment)
         else:
             runs.append([segment])

@@ -15,15 +15,21 @@ class ContactConfig:
     """Emissions of the two states and the chain that joins them.
 
     Speeds in m/s along the ground, heights in metres above it, `smoothing` in seconds (Gaussian, against landmark
-    noise), `min_stay` the mean stay in a state in seconds. Set on rendered walkers with exact contacts.
+    noise), `min_stay` the mean stay in a state in seconds. The speeds are first guesses: they follow each foot's own
+    distribution within `contact_range` and `swing_range`, since landmarks are less steady on some people than on others.
+    `airborne` is the prior odds that neither foot is on the ground: people who walk or stand always have one there, so
+    a foot that is hidden rests while the other one swings. Set on rendered walkers with exact contacts.
     """
 
-    contact_speed: float = 0.09
-    swing_speed: float = 0.5
-    contact_height: float = 0.015
+    contact_speed: float = 0.12
+    swing_speed: float = 0.7
+    contact_range: tuple[float, float] = (0.06, 0.25)
+    swing_range: tuple[float, float] = (0.4, 1.5)
+    contact_height: float = 0.02
     swing_height: float = 0.12
-    smoothing: float = 0.04
+    smoothing: float = 0.035
     min_stay: float = 0.1
+    airborne: float = 0.05
 
 
 def contact_probability(
@@ -37,12 +43,75 @@ def contact_probability(
     `centres` are the camera centres of the same rows.
     """
     if len(times) == 1:
-        return 1 / (1 + np.exp(-_log_ratio(np.zeros_like(sites_world[..., 0]), sites_world[..., 2], config)))
+        speeds = np.full(sites_world.shape[1], config.contact_speed), np.full(sites_world.shape[1], config.swing_speed)
+        return 1 / (1 + np.exp(-_log_ratio(np.zeros_like(sites_world[..., 0]), sites_world[..., 2], config, *speeds)))
     step = float(np.median(np.diff(times)))
     speed = seen_ground_speed(sites_world, centres, times, config.smoothing / step)
     height = gaussian_smooth(sites_world[..., 2], config.smoothing / step)
-    stay = np.exp(-np.diff(times, prepend=times[0] - step) / config.min_stay)
-    return _forward_backward(_log_ratio(speed, height, config), 0.5 * (1 + stay))
+    stay = 0.5 * (1 + np.exp(-np.diff(times, prepend=times[0] - step) / config.min_stay))
+    ratio = _adapted_log_ratio(speed, height, stay, config)
+    out = _forward_backward(ratio, stay)
+    if ratio.shape[1] >= 4:
+        out[:, :4] = _feet(ratio[:, :4], stay, config)
+    return out
+
+
+def _adapted_log_ratio(
+    speed: Float[np.ndarray, "frames sites"], height: Float[np.ndarray, "frames sites"], stay: Float[np.ndarray, " frames"],
+    config: ContactConfig,
+) -> Float[np.ndarray, "frames sites"]:  # fmt: skip
+    """Log ratio with Rayleigh scales re-estimated per site from the frames that look like contact and like swing."""
+    resting = np.full(speed.shape[1], config.contact_speed)
+    moving = np.full(speed.shape[1], config.swing_speed)
+    for _ in range(4):
+        contact = _forward_backward(_log_ratio(speed, height, config, resting, moving), stay)
+        resting = np.clip(_rayleigh_scale(speed, contact, resting), *config.contact_range)
+        moving = np.clip(_rayleigh_scale(speed, 1 - contact, moving), *config.swing_range)
+    return _log_ratio(speed, height, config, resting, moving)
+
+
+def _rayleigh_scale(speed: np.ndarray, weight: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Maximum-likelihood scale, drawn to the guess `before` with the weight of ten frames."""
+    return np.sqrt(((weight * speed**2).sum(0) + 10 * 2 * before**2) / (2 * (weight.sum(0) + 10)))
+
+
+def _feet(
+    ratio: Float[np.ndarray, "frames 4"], stay: Float[np.ndarray, " frames"], config: ContactConfig
+) -> Float[np.ndarray, "frames 4"]:
+    """Heels and toes of both feet together: a chain over (left, right) resting or not, then heel and toe of each foot.
+
+    Columns are left heel, right heel, left toe, right toe. A foot rests if its better site does.
+    """
+    foot = np.maximum(ratio[:, :2], ratio[:, 2:])
+    left, right = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    prior = np.where((left == 0) & (right == 0), np.log(config.airborne), 0.0)
+    logs = foot[:, :1] * left + foot[:, 1:] * right + prior
+    emission = np.exp(logs - logs.max(1, keepdims=True))
+    resting = _joint_chain(emission, stay, left, right)
+    share = 1 / (1 + np.exp(-(ratio - np.concatenate([foot, foot], 1) + 2.0)))
+    alone = _forward_backward(ratio, stay)
+    return np.concatenate([resting, resting], 1) * np.maximum(share * (ratio > -4) * 0.999, alone)
+
+
+def _joint_chain(emission: np.ndarray, stay: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Posterior that the left and the right foot rest, in a chain of four states; each foot changes on its own."""
+    same = (left[:, None] == left[None]).astype(int) + (right[:, None] == right[None])
+    ahead, behind = np.empty_like(emission), np.empty_like(emission)
+    state = np.full(4, 0.25)
+    for t in range(len(emission)):
+        step = stay[t] ** same * (1 - stay[t]) ** (2 - same)
+        state = (step.T @ state) * emission[t] if t else state * emission[t]
+        state = state / state.sum()
+        ahead[t] = state
+    message = np.ones(4)
+    for t in range(len(emission) - 1, -1, -1):
+        behind[t] = message
+        step = stay[t] ** same * (1 - stay[t]) ** (2 - same)
+        message = step @ (message * emission[t])
+        message = message / message.sum()
+    both = ahead * behind
+    both = both / both.sum(1, keepdims=True)
+    return np.stack([both @ left, both @ right], 1)
 
 
 def seen_ground_speed(
@@ -71,16 +140,18 @@ def seen_ground_speed(
     return np.hypot(across, along * np.minimum(1, height / distance))
 
 
-def _log_ratio(speed: np.ndarray, height: np.ndarray, config: ContactConfig) -> np.ndarray:
+def _log_ratio(
+    speed: np.ndarray, height: np.ndarray, config: ContactConfig, resting: np.ndarray, moving: np.ndarray
+) -> np.ndarray:
     """log p(speed, height | contact) - log p(... | swing): Rayleigh speeds, normal heights."""
 
-    def rayleigh(v: np.ndarray, sigma: float) -> np.ndarray:
-        return np.log(np.maximum(v, 0.3 * config.contact_speed) / sigma**2) - 0.5 * (v / sigma) ** 2
+    def rayleigh(v: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(v, 0.3 * resting) / sigma**2) - 0.5 * (v / sigma) ** 2
 
     def normal(h: np.ndarray, sigma: float) -> np.ndarray:
         return -np.log(sigma) - 0.5 * (h / sigma) ** 2
 
-    by_speed = rayleigh(speed, config.contact_speed) - rayleigh(speed, config.swing_speed)
+    by_speed = rayleigh(speed, resting) - rayleigh(speed, moving)
     # A foot that sinks because the body is still placed badly is no evidence for the air.
     raised = np.maximum(height, 0)
     by_height = normal(raised, config.contact_height) - normal(raised, config.swing_height)

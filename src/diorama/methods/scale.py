@@ -61,8 +61,8 @@ def pool_scale(
     """One scale for the world from everybody's per-frame scales, which assumed the statures `fitted_stature`.
 
     The log of the scale is the robust (Huber) mean over people of log(prior stature / height in units), so that one
-    child does not shrink a world of adults; people whose stature was told decide alone. Then each stature is its measured height in the common scale, drawn to the
-    prior by the two variances.
+    child does not shrink a world of adults; people whose stature was told decide alone. Then each stature is its measured
+    height in the common scale, drawn to the prior by the two variances.
     """
     usable = {i: s[np.isfinite(s) & (s > 0)] for i, s in per_frame.items()}
     usable = {i: s for i, s in usable.items() if len(s)}

@@ -32,11 +32,11 @@ class Phase:
 
 
 PHASES = (
-    Phase("tracks", "people: keypoints, masks", ("blazepose",), 2.0, 0.3),
+    Phase("tracks", "people: keypoints, masks", ("blazepose",), 2.0, 0.25),
     Phase("cameras", "camera type, poses, focal length", (), 4.0, 0.5),
     Phase("depth", "static scene", (), 2.0, 0.15),
-    Phase("bodies", "a body per person and frame", ("anny",), 5.0, 1.0),
-    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 5.0, 0.8),
+    Phase("bodies", "a body per person and frame", ("anny",), 5.0, 0.3),
+    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 5.0, 0.3),
     Phase("result", "quality card, files", (), 1.0, 0.02),
     Phase("overlay", "bodies over the video", ("anny",), 2.0, 0.15),
 )
