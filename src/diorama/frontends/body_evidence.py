@@ -53,7 +53,7 @@ class EvidenceConfig:
     rendered people is 1-2 % of height, its frame-to-frame noise less; crowded face and finger landmarks count less.
     `direction_factor` multiplies the deviations of `LIMB_SIGMA`."""
 
-    keypoint_sigma: float = 0.008
+    keypoint_sigma: float = 0.007
     face_factor: float = 2.5
     finger_factor: float = 3.0
     direction_factor: float = 1.0

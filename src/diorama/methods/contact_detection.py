@@ -21,15 +21,15 @@ class ContactConfig:
     a foot that is hidden rests while the other one swings. Set on rendered walkers with exact contacts.
     """
 
-    contact_speed: float = 0.12
-    swing_speed: float = 0.7
-    contact_range: tuple[float, float] = (0.06, 0.25)
-    swing_range: tuple[float, float] = (0.4, 1.5)
-    contact_height: float = 0.02
+    contact_speed: float = 0.09
+    swing_speed: float = 0.5
+    contact_range: tuple[float, float] = (0.04, 0.2)
+    swing_range: tuple[float, float] = (0.3, 1.2)
+    contact_height: float = 0.015
     swing_height: float = 0.12
     smoothing: float = 0.035
     min_stay: float = 0.1
-    airborne: float = 0.05
+    airborne: float = 1e-4
 
 
 def contact_probability(
@@ -90,7 +90,7 @@ def _feet(
     resting = _joint_chain(emission, stay, left, right)
     share = 1 / (1 + np.exp(-(ratio - np.concatenate([foot, foot], 1) + 2.0)))
     alone = _forward_backward(ratio, stay)
-    return np.concatenate([resting, resting], 1) * np.maximum(share * (ratio > -4) * 0.999, alone)
+    return np.concatenate([resting, resting], 1) * np.maximum(share, alone)
 
 
 def _joint_chain(emission: np.ndarray, stay: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
