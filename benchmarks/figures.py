@@ -19,9 +19,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from diorama.body import load_body
 from diorama.reconstruction import load
-from diorama.synthetic.compare import compare_with_truth
+from diorama.synthetic.compare import compare_with_truth, match_people
 from diorama.synthetic.demo_clip import make_demo_clip
 
 CLIPS = ("josh_demo2", "juggle", "skating")
@@ -81,12 +83,14 @@ def real_clips(folder: Path, work: Path) -> str:
             continue
         cost = run(folder / f"{name}.mp4", work / name)
         card = json.loads((work / name / "reconstruction.json").read_text(encoding="utf-8"))["quality"]
-        each = [
-            f"{i}: {p['frames']} frames, {p['speed_m_s'] or 0:.2f} m/s, contact {p['left_contact_percent']:.0f}/{p['right_contact_percent']:.0f} %"
-            for i, p in card["people"].items()
-        ]
+        each = [f"{i}: {_person_line(person)}" for i, person in card["people"].items()]
         rows[name] = {**card, **cost, "each person": "<br>".join(each)}
     return table(rows, (*CARD, "each person", "seconds", "peak_gb"))
+
+
+def _person_line(person: dict) -> str:
+    contacts = f"{person['left_contact_percent']:.0f}/{person['right_contact_percent']:.0f}"
+    return f"{person['frames']} frames, {person['speed_m_s'] or 0:.2f} m/s, contact {contacts} %"
 
 
 def rendered_seeds(seeds: list[int], work: Path) -> str:
@@ -110,8 +114,6 @@ def rendered_seeds(seeds: list[int], work: Path) -> str:
 
 def _told(found, clip, work: Path, seed: int) -> float:
     """Scale error in % when the stature of the most prominent person is given."""
-    from diorama.synthetic.compare import match_people
-
     person, true = min(match_people(found, clip.truth), key=lambda pair: pair[0].id)
     stature = _stature(true)
     out = work / f"seed_{seed}"
@@ -122,10 +124,6 @@ def _told(found, clip, work: Path, seed: int) -> float:
 
 
 def _stature(person) -> float:
-    import torch
-
-    from diorama.body import load_body
-
     return float(load_body(person.body).stature(torch.from_numpy(np.asarray(person.betas, np.float32))))
 
 
