@@ -20,15 +20,3 @@ def gaussian_smooth(values: Float[np.ndarray, frames * rest], sigma: float) -> F
     norm = np.convolve(np.ones(len(values)), taps, mode="same")
     out = np.stack([np.convolve(column, taps, mode="same") for column in flat.T], 1) / norm[:, None]
     return out.reshape(values.shape)
-
-
-def median_smooth(values: Float[np.ndarray, " frames"], reach: int) -> Float[np.ndarray, " frames"]:
-    """Running median over 2*reach+1 frames; shorter windows at the ends."""
-    return np.array([np.median(values[max(i - reach, 0) : i + reach + 1]) for i in range(len(values))])
-
-
-def runs_of(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open (start, stop) ranges in which `flags` (frames,) is true."""
-    padded = np.concatenate([[0], np.asarray(flags, np.int8), [0]])
-    edges = np.flatnonzero(np.diff(padded))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

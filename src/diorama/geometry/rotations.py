@@ -101,16 +101,3 @@ def matrix_of(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batc
 def rotvec_of(matrix: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*batch 3"]:
     """`log_so3` for numpy arrays, float64 inside."""
     return log_so3(torch.from_numpy(np.asarray(matrix, np.float64))).numpy()
-
-
-def unwrap_rotvecs(rotvecs: Float[np.ndarray, "frames 3"]) -> Float[np.ndarray, "frames 3"]:
-    """The same rotations with neighbouring vectors as close as possible, fit for interpolation and plots."""
-    out = np.array(rotvecs, np.float64)
-    for index in range(1, len(out)):
-        angle = np.linalg.norm(out[index])
-        if angle < 1e-9:
-            continue
-        axis = out[index] / angle
-        turns = np.round((out[index - 1] @ axis - angle) / (2 * np.pi))
-        out[index] = axis * (angle + 2 * np.pi * turns)
-    return out
