@@ -130,7 +130,10 @@ class Bodies:
 
 @dataclass(frozen=True)
 class Depth:
-    """Depth along the optical axis at keyframes; 0 where unknown. `metric` is false when in units of the cameras."""
+    """Depth along the optical axis at keyframes; 0 where unknown. `metric` is false when in units of the cameras.
+
+    Maps lie on the pixel grid of the video itself: unproject them with `K` and the distortion of the frame's camera.
+    """
 
     source: Source
     frames: Int[np.ndarray, " frames"]

@@ -65,9 +65,8 @@ def ground_near_feet(
             if not len(known):
                 continue
             pixels = known[:, ::-1] + np.array([columns.start, rows.start]) + 0.5
-            points = unproject(
-                pixels.astype(np.float64), patch[known[:, 0], known[:, 1]].astype(np.float64), depth.K[index]
-            )
+            distance = patch[known[:, 0], known[:, 1]].astype(np.float64)
+            points = unproject(pixels.astype(np.float64), distance, depth.K[index], cameras.distortion[row])
             found.append(apply(cameras.T_world_camera[row], points))
     return np.concatenate(found) if found else np.zeros((0, 3))
 
