@@ -48,7 +48,7 @@ class RefinementConfig:
     prior: PosePrior = field(default_factory=PosePrior)
     prior_weight: float = 0.3
     smoothness: Smoothness = field(default_factory=Smoothness)
-    iterations: int = 12
+    iterations: int = 9
 
 
 @dataclass(frozen=True)
