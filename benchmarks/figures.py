@@ -97,7 +97,7 @@ def rendered_seeds(seeds: list[int], work: Path) -> str:
     """Errors on the rendered clips, without and with one told stature."""
     rows = {}
     for seed in seeds:
-        clip = make_demo_clip(work / f"clip_{seed}", seed, processes=1, progress=False)
+        clip = make_demo_clip(work / f"clip_{seed}", seed, progress=False)
         cost = run(clip.video, work / f"seed_{seed}", ("--no-overlay",))
         found = load(work / f"seed_{seed}")
         rows[f"seed {seed}"] = {

@@ -60,17 +60,19 @@ def reconstruct(
 
 
 @app.command
-def view(folder: Folder, *, port: int = 8080) -> None:
+def view(folder: Folder, *, port: int = 8080, host: str = "127.0.0.1", video: Path | None = None) -> None:
     """Look at a result in the browser: people, cameras, scene, contacts over time.
 
     Args:
         folder: Folder that `diorama reconstruct` wrote.
-        port: Port of the page.
+        port: Port of the page; if it is taken, the next free one.
+        host: Address to serve on; 0.0.0.0 opens the page to your network.
+        video: The source video, if it was moved since.
     """
     say_progress(False)
     from diorama.view import view
 
-    view(folder, port=port)
+    view(folder, port=port, host=host, video=video)
 
 
 @app.command

@@ -17,7 +17,7 @@ from diorama.synthetic.staging import DEMO_SHOT
 
 logger = logging.getLogger(__name__)
 
-RENDER_SECONDS = 90.0
+RENDER_SECONDS = 96.0
 
 
 def demo(video: Path | None, out: Path | None) -> Iterator[str]:

@@ -34,7 +34,7 @@ def test_people_are_drawn_where_they_are_and_only_there(tmp_path, world, source)
     out = open_video(write_overlay(source, world, tmp_path / "overlay.mp4", progress=False))
     row = 3
     plain, drawn = source.frame(row).astype(int), out.frame(row).astype(int)
-    changed = np.abs(plain - drawn).max(-1) > 40
+    changed = np.abs(plain - drawn).max(-1) > 20  # well above coding noise, below any tint
     walker = world.person(3)
     lens = world.cameras
     pixels = project(

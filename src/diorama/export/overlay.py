@@ -18,7 +18,7 @@ from diorama.assets import atomic_path
 from diorama.body.joints import JOINT_PARENTS
 from diorama.body.model import PosedBody, ShapedBody
 from diorama.errors import DioramaError
-from diorama.export.skin import PALETTE, joint_transforms, shaped_person
+from diorama.export.skin import joint_transforms, person_color, shaped_person
 from diorama.geometry.transforms import apply, invert
 from diorama.progress import progress_bar
 from diorama.reconstruction import Cameras, Person, Reconstruction
@@ -50,7 +50,7 @@ def write_overlay(
 
 def _drawn(video: Video, reconstruction: Reconstruction, max_size: int) -> Iterator[np.ndarray]:
     """Frames with the bodies on them, cropped to even sizes."""
-    performers = [_Performer.of(person, index) for index, person in enumerate(reconstruction.people)]
+    performers = [_Performer.of(person) for person in reconstruction.people]
     for row, picture in video.frames(max_size=max_size):
         lens = _lens(reconstruction.cameras, row, picture.shape[1], picture.shape[0])
         T_camera_world = invert(reconstruction.cameras.T_world_camera[row])
@@ -77,7 +77,7 @@ class _Performer:
     touching: Bool[np.ndarray, "n sites"]
 
     @classmethod
-    def of(cls, person: Person, index: int) -> _Performer:
+    def of(cls, person: Person) -> _Performer:
         """Look the body model up."""
         shaped = Ts = None
         try:
@@ -86,7 +86,7 @@ class _Performer:
         except DioramaError as error:
             logger.warning("person %d is drawn as a skeleton: %s", person.id, error)
         rows = {int(row): n for n, row in enumerate(person.frames)}
-        return cls(person, rows, PALETTE[index % len(PALETTE)], shaped, Ts, person.contacts > 0.5)
+        return cls(person, rows, person_color(person.id), shaped, Ts, person.contacts > 0.5)
 
     def layer(self, row: int, T_camera_world: Float[np.ndarray, "4 4"]) -> BodyLayer:
         """What is drawn of this person in a frame."""

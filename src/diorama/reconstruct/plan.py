@@ -9,7 +9,7 @@ from diorama.models import Model
 from diorama.reconstruct.take import megabytes_needed
 from diorama.video import Video
 
-# The rates below are from processor times of a run of 100 frames with three people on this machine, not idle then.
+# Wall times of josh_demo2 (100 frames, 1920x1080, five people), quiet machine, 2026-11-20, rounded up.
 RATES_MACHINE = "2 cores of an AMD EPYC server"
 
 
@@ -33,12 +33,12 @@ class Phase:
 
 PHASES = (
     Phase("tracks", "people: keypoints, masks", ("blazepose",), 2.0, 0.25),
-    Phase("cameras", "camera type, poses, focal length", (), 4.0, 0.5),
-    Phase("depth", "static scene", (), 2.0, 0.15),
-    Phase("bodies", "a body per person and frame", ("anny",), 5.0, 0.3),
-    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 5.0, 0.3),
-    Phase("result", "quality card, files", (), 1.0, 0.02),
-    Phase("overlay", "bodies over the video", ("anny",), 2.0, 0.15),
+    Phase("cameras", "camera type, poses, focal length", (), 4.0, 0.55),
+    Phase("depth", "static scene", (), 1.0, 0.09),
+    Phase("bodies", "a body per person and frame", ("anny",), 2.0, 0.18),
+    Phase("method", "scale, gravity, contacts, refinement", ("anny",), 2.0, 0.16),
+    Phase("result", "quality card, files", (), 1.0, 0.0),
+    Phase("overlay", "bodies over the video", ("anny",), 1.0, 0.13),
 )
 
 
