@@ -50,7 +50,7 @@ def run(video: Path, out: Path, options: tuple[str, ...] = ()) -> dict[str, floa
     _, errors = process.communicate()
     if process.returncode:
         raise SystemExit(f"{video}: {errors.strip().splitlines()[-1]}")
-    return {"seconds": time.monotonic() - began, "peak_gb": peak[0]} if fresh else {}
+    return {"wall_seconds": time.monotonic() - began, "peak_gb": peak[0]} if fresh else {}
 
 
 def _watch(process: subprocess.Popen, peak: list[float]) -> None:
@@ -85,7 +85,7 @@ def real_clips(folder: Path, work: Path) -> str:
         card = json.loads((work / name / "reconstruction.json").read_text(encoding="utf-8"))["quality"]
         each = [f"{i}: {_person_line(person)}" for i, person in card["people"].items()]
         rows[name] = {**card, **cost, "each person": "<br>".join(each)}
-    return table(rows, (*CARD, "each person", "seconds", "peak_gb"))
+    return table(rows, (*CARD, "each person", "wall_seconds", "peak_gb")) if rows else ""
 
 
 def _person_line(person: dict) -> str:
@@ -109,7 +109,7 @@ def rendered_seeds(seeds: list[int], work: Path) -> str:
         n: [r[n] for r in rows.values() if np.isfinite(r.get(n, np.nan))] for n in (*TRUTH, "told_scale_error_percent")
     }
     rows["mean"] = {name: float(np.mean(values)) for name, values in numbers.items() if values}
-    return table(rows, (*TRUTH, "told_scale_error_percent", "seconds", "peak_gb"))
+    return table(rows, (*TRUTH, "told_scale_error_percent", "wall_seconds", "peak_gb"))
 
 
 def _told(found, clip, work: Path, seed: int) -> float:
