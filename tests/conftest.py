@@ -6,18 +6,10 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+from clips import clip
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 install_import_hook("diorama", "typechecking.check")
-
-CLIPS = Path(__file__).parents[2] / "shared" / "clips"
-
-
-def clip(name: str) -> Path:
-    """A real clip of ../shared; the test skips where it is absent."""
-    path = CLIPS / f"{name}.mp4"
-    if not path.is_file():
-        pytest.skip(f"{path} is not here")
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import numpy as np
 import point_worlds as worlds
 import pytest
 
+from clips import clip
 from diorama.frontends.background_tracks import BackgroundTracks, track_background
 from diorama.frontends.camera_gate import judge_camera
 from diorama.geometry.transforms import rigid
@@ -67,7 +68,5 @@ def test_one_frame_and_no_points_do_not_fail():
     ("name", "kind"), [("juggle", "static"), ("skating", "rotating"), ("josh_demo2", "translating")]
 )
 def test_real_clips(name, kind):
-    from conftest import clip
-
     verdict = judge_camera(track_background(open_video(clip(name)), None, progress=False))
     assert verdict.kind == kind, verdict.evidence
