@@ -73,10 +73,6 @@ class UnknownPerson:
         owner = torch.cat([model.landmarks.owners, model.contact_sites.owners, surface_owner])
         return cls(id, names, owner, rest, frames, first_slot)
 
-    def named(self, prefix: str) -> list[str]:
-        """All point names that start with `prefix`."""
-        return [name for name in self.point_names if name.startswith(prefix)]
-
     def surface_of(self, joints: Sequence[int]) -> list[str]:
         """Names of the surface points that ride on these joints."""
         pairs = zip(self.point_names, self.owner.tolist(), strict=True)
