@@ -96,6 +96,8 @@ def test_nobody_and_one_frame(world):
     rows = {name: getattr(world, name)[:1] for name in ("times", "frame_index", "duplicate")}
     server = view(world.replace(people=(), scene=scene, cameras=cameras, **rows), port=0, block=False)
     server.panel.timeline.value = 1
+    assert server.panel.timeline.max >= 1  # a slider needs a range, even over one frame
+    assert not [name for name in server.scene._handle_from_node_name if name.startswith("/people/")]
     server.stop()
 
 
