@@ -4,9 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
+import trimesh
 
+from diorama.body import load_body
 from diorama.frontends.bodies import fit_bodies
 from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
+from diorama.methods.people_surface import with_people_points
 from diorama.methods.scale import ScaleConfig
 from diorama.metrics.motion import pa_mpjpe
 from diorama.metrics.physics import contact_steps_mm
@@ -77,3 +81,21 @@ def test_static_camera_people_stand_on_the_floor():
         assert pa_mpjpe(person.joints_world, np.asarray(true.joints_world, np.float64)) < 45
         lowest = person.joints_world[:, [10, 11], 2].min(1)
         assert 0 < np.median(lowest) < 0.12
+
+
+def test_peoples_points_are_what_the_camera_sees_of_them(walk):
+    _, truth = walk
+    scene = with_people_points(truth.scene, truth.people, truth.cameras)
+    assert set(scene.people_points_id) == {1, 2}
+    assert set(scene.people_points_frame) == {0, 15, 30}
+    person = truth.people[0]
+    shaped = load_body(person.body).shaped(torch.from_numpy(person.betas))
+    arrays = (torch.from_numpy(a[:1]).float() for a in (person.global_orient, person.body_pose, person.transl))
+    mesh = trimesh.Trimesh(shaped.posed(*arrays).verts()[0].numpy(), shaped.model.faces.numpy(), process=False)
+    points = scene.people_points[(scene.people_points_frame == 0) & (scene.people_points_id == person.id)]
+    centre = truth.cameras.T_world_camera[0, :3, 3]
+    assert 120 < len(points) < 350
+    # Seen from the camera, nothing of the body lies before them; behind most of them something does (not at the outline).
+    to_camera = (centre - points) / np.linalg.norm(centre - points, axis=1, keepdims=True)
+    assert not mesh.ray.intersects_any(points + 0.02 * to_camera, to_camera).any()
+    assert mesh.ray.intersects_any(points - 0.001 * to_camera, -to_camera).mean() > 0.8

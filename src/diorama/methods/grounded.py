@@ -26,6 +26,7 @@ from diorama.geometry.transforms import move_cameras, similarity
 from diorama.methods.backdrop import BackdropConfig, backdrop_scene, measured_scene
 from diorama.methods.contact_detection import ContactConfig, contact_probability
 from diorama.methods.ground_plane import Ground, fit_ground, ground_near_feet, upright_direction
+from diorama.methods.people_surface import with_people_points
 from diorama.methods.placed_person import PlacedPerson, place
 from diorama.methods.plausibility import PlausibilityConfig, badly_fitted, badly_placed
 from diorama.methods.refinement import RefinementConfig, World, refine
@@ -325,9 +326,10 @@ def _assemble(
         )
     else:
         scene = _scene_without_depth(video, observations, cameras, scale, rotation, shift, config)
+    believed = tuple(_person(p.moved(level, lift)) for p in people)
     return Reconstruction(
         times=observations.times, frame_index=observations.frame_index, duplicate=observations.duplicate,
-        cameras=cameras, people=tuple(_person(p.moved(level, lift)) for p in people), scene=scene,
+        cameras=cameras, people=believed, scene=with_people_points(scene, believed, cameras),
         up=_up_source(placing, bool(people)), quality=_figures(placing, world, scale, people),
         provenance={"method": "grounded", "scale_source": placing.scale.source},
     )  # fmt: skip
