@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from diorama.body import load_body
 from diorama.body.contact_sites import FOOT_SITE_NAMES
+from diorama.body.detected import as_detected
 from diorama.body.joints import BLAZEPOSE_33
 from diorama.geometry.cameras import project
 from diorama.geometry.transforms import apply, invert
@@ -46,7 +47,7 @@ class PersonFigures:
 
 def person_figures(reconstruction: Reconstruction, person: Person, track: Track | None) -> PersonFigures:
     """Everything measurable without truth about one person."""
-    model = load_body(person.body)
+    model = as_detected(load_body(person.body), track.joint_set if track else "")
     arrays = (
         torch.from_numpy(np.asarray(a, np.float32)) for a in (person.global_orient, person.body_pose, person.transl)
     )
