@@ -35,7 +35,7 @@ class ContactConfig:
     swing_height: float = 0.12
     smoothing: float = 0.035
     min_stay: float = 0.1
-    airborne: float = 1e-4
+    airborne: float = 1e-6
     toe_down: float = 0.16
     heel_up: float = 0.5
     roll_width: float = 0.08
