@@ -11,7 +11,6 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +120,8 @@ class _Reader(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 
-def unpickle(file: BufferedIOBase) -> Any:
-    """What an open pickle holds; foreign arrays are still records, which `as_array` and `plain` resolve.
+def unpickle(file: Any) -> Any:
+    """What an open binary file with a pickle holds; foreign arrays are still records, which `as_array` and `plain` resolve.
 
     Raises:
         pickle.UnpicklingError: it asks for something that is not allowed; or one of `DAMAGE`.
@@ -136,7 +135,7 @@ def as_array(value: object) -> np.ndarray:
     Raises:
         ValueError: not an array of numbers.
     """
-    found = value.matrix() if isinstance(value, _Inert) else value
+    found: Any = value.matrix() if isinstance(value, _Inert) else value
     array = np.asarray(found.toarray() if sparse.issparse(found) else found)
     if array.dtype.kind not in "biuf":
         raise ValueError("not an array of numbers")
