@@ -70,4 +70,4 @@ class Sequence:
         return truth_of(self.read_parameters(), {"dataset": self.dataset, "sequence": self.name})
 
     def _nothing(self, what: str) -> DioramaError:
-        return DioramaError(f"there is {what}", where=f"{self.dataset} {self.name}", fix="use its pictures only")
+        return DioramaError(f"it has {what}", where=f"{self.dataset} {self.name}", fix="use its pictures only")
