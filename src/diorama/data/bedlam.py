@@ -3,6 +3,8 @@
 The processed labels know each body before its camera, but their world turns with the camera (`cam_ext` has pitch and
 roll only); the raw tables know where the camera went. The truth is both: bodies before the cameras, cameras on their
 path. Without labels a sequence has cameras and pictures, and nobody.
+
+The principal point of the labels is half the size of the picture, so their pixels are the house's already.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from diorama.data.bedlam_files import CameraPath, read_camera_path, read_stagings
-from diorama.data.layout import cameras_of, need_file, need_folder, numbered_files, shifted_keypoints
+from diorama.data.layout import cameras_of, need_file, need_folder, numbered_files
 from diorama.data.sequence import Sequence
 from diorama.data.truth import BodyParameters, Extras, Labels, Parameters
 from diorama.data.unreal import camera_rotation, yaw_rotation
@@ -179,7 +181,9 @@ def _labelled_cameras(
     chosen = [first[int(number)] for number in numbers]
     leaning = np.swapaxes(np.asarray(table["cam_ext"], np.float64)[chosen, :3, :3], 1, 2)
     rotation = yaw_rotation(path.yaw[numbers]) @ _LABELS_WORLD @ leaning
-    return rigid(rotation, path.centres[numbers]), np.asarray(table["cam_int"], np.float64)[chosen]
+    K = np.asarray(table["cam_int"], np.float64)[chosen]
+    K[:, :2, 2] -= 0.5
+    return rigid(rotation, path.centres[numbers]), K
 
 
 def _people(source: Source, numbers: Int[np.ndarray, " n"], rows: list[tuple[int, int]]) -> tuple[BodyParameters, ...]:
@@ -215,7 +219,7 @@ def _person(id: int, rows: list[tuple[int, int]], table: dict[str, Any]) -> Body
         labels=Labels(
             id,
             np.ones(len(frames), bool),
-            shifted_keypoints(keypoints, np.ones(keypoints.shape[:2])),
+            np.concatenate([keypoints, np.ones((*keypoints.shape[:2], 1))], -1),
             f"{body}{keypoints.shape[1]}",
         ),
         in_camera=True,
