@@ -117,24 +117,37 @@ def _camera_path(source: Source) -> CameraPath:
     return read_camera_path(source.folder / "ground_truth" / "camera" / f"{source.name}_camera.csv")
 
 
+@dataclass(frozen=True)
+class _SceneLabels:
+    """The labels of a scene by column, and per sequence the (frame number, row) of its labels."""
+
+    table: dict[str, Any]
+    rows: dict[str, list[tuple[int, int]]]
+
+
 @lru_cache(maxsize=1)
-def _scene_labels(path: Path, _written: int) -> dict[str, Any]:
+def _scene_labels(path: Path, _written: int) -> _SceneLabels:
     """The labels of the scene that was asked for last (its sequences are read one after the other)."""
-    return read_npz(path, _COLUMNS)
+    table = read_npz(path, _COLUMNS)
+    rows: dict[str, list[tuple[int, int]]] = {}
+    for row, name in enumerate(table["imgname"]):
+        picture = PurePosixPath(str(name))
+        if match := re.search(r"\d+$", picture.stem):
+            rows.setdefault(picture.parent.name, []).append((int(match.group()), row))
+    if short := [key for key, column in table.items() if len(column) != len(table["imgname"])]:
+        raise DioramaError(f"{short[0]} and imgname have different lengths", where=path, fix="get the published file")
+    return _SceneLabels(table, rows)
 
 
 def _table(path: Path) -> dict[str, Any]:
-    return _scene_labels(path, path.stat().st_mtime_ns)
+    return _scene_labels(path, path.stat().st_mtime_ns).table
 
 
 def _label_rows(source: Source) -> list[tuple[int, int]] | None:
     """(frame number, row of the labels) of this sequence, or None where it has no labels."""
     if source.labels is None:
         return None
-    names = [PurePosixPath(str(name)) for name in _table(source.labels)["imgname"]]
-    chosen = [(row, path) for row, path in enumerate(names) if path.parent.name == source.name]
-    numbers = [(re.search(r"(\d+)$", path.stem), row) for row, path in chosen]
-    return [(int(match.group()), row) for match, row in numbers if match] or None
+    return _scene_labels(source.labels, source.labels.stat().st_mtime_ns).rows.get(source.name)
 
 
 def read_parameters(source: Source) -> Parameters:

@@ -47,7 +47,7 @@ def open_emdb(root: Path, subset: str, *, partial: bool = False) -> tuple[Sequen
     """
     need_folder(root, "the folder of EMDB")
     files = {path.name.removesuffix("_data.pkl"): path for path in _data_files(root)}
-    chosen = {name: path for name, path in sorted(files.items()) if _flag(read_entries(path), subset)}
+    chosen = {name: path for name, path in sorted(files.items()) if read_entries(path).flag(subset)}
     ids = ["_".join(name.split("_")[:2]) for name in chosen]
     wanted = {id: root / id[:2] / f"{id[3:]}_*" / f"{id}_*_data.pkl" for id in SEQUENCES[subset]}
     need_all(ids, wanted, subset.upper(), partial=partial)
@@ -68,12 +68,8 @@ def _data_files(root: Path) -> list[Path]:
     return [*root.glob("P[0-9]/*/*_data.pkl"), *root.glob("*/*_data.pkl")]
 
 
-def _flag(content: Entries, subset: str) -> bool:
-    return bool(content.value(subset))
-
-
 def _pictures(path: Path) -> tuple[Path, ...] | None:
-    count = int(read_entries(path).value("n_frames"))
+    count = read_entries(path).integer("n_frames")
     return pictures_or_none(path.parent / "images", count, "%05d.jpg")
 
 
@@ -84,9 +80,9 @@ def read_parameters(path: Path) -> Parameters:
         DioramaError: the file is missing, damaged, or of another layout.
     """
     content = read_entries(path)
-    count = int(content.value("n_frames"))
+    count = content.integer("n_frames")
     camera = content.table("camera")
-    size = (int(camera.value("width")), int(camera.value("height")))
+    size = (camera.integer("width"), camera.integer("height"))
     T_camera_dataset = camera.array("extrinsics", count, 4, 4)
     times, frame_index = rows_and_times(count, FPS)
     return Parameters(
@@ -122,5 +118,5 @@ def _keypoints(content: Entries, count: int) -> tuple[np.ndarray, np.ndarray]:
 def _boxes(content: Entries, count: int) -> np.ndarray:
     table = content.table("bboxes")
     boxes = table.array("bboxes", count, 4)
-    boxes[np.asarray(table.value("invalid_idxs"), np.int64).ravel()] = np.nan
-    return boxes
+    missing = np.isin(np.arange(count), table.array("invalid_idxs", None))
+    return np.where(missing[:, None], np.nan, boxes)

@@ -134,16 +134,24 @@ class Entries:
             raise self.wrong(key, "not a table:")
         return Entries(inner, self.path, f"{self.prefix}{key}/")
 
+    def numbers(self, key: str) -> np.ndarray:
+        """An entry as a float64 array of any shape.
+
+        Raises:
+            DioramaError: there is no such entry, or it is not an array of numbers.
+        """
+        try:
+            return np.asarray(self.value(key), np.float64)
+        except (TypeError, ValueError) as error:
+            raise self.wrong(key, "not an array of numbers:") from error
+
     def array(self, key: str, *shape: int | None) -> np.ndarray:
         """An entry as a float64 array of this shape (None: any length); axes of length 1 in front are dropped.
 
         Raises:
             DioramaError: there is no such entry, or it is not an array of this shape.
         """
-        try:
-            array = np.asarray(self.value(key), np.float64)
-        except (TypeError, ValueError) as error:
-            raise self.wrong(key, "not an array of numbers:") from error
+        array = self.numbers(key)
         while array.ndim > len(shape) and array.shape[0] == 1:
             array = array[0]
         if array.ndim != len(shape) or any(w not in (None, n) for w, n in zip(shape, array.shape, strict=True)):
@@ -151,15 +159,38 @@ class Entries:
             raise self.wrong(key, f"shape {array.shape} where ({wanted}) was expected:")
         return array
 
-    def items(self, key: str, count: int) -> list[Any]:
-        """An entry as a list of `count` items.
+    def integer(self, key: str) -> int:
+        """An entry as a whole number of at least 1.
 
         Raises:
-            DioramaError: there is no such entry, or it has another length.
+            DioramaError: there is no such entry, or it is no such number.
         """
         found = self.value(key)
-        if not isinstance(found, (list, tuple, np.ndarray)) or len(found) != count:
-            raise self.wrong(key, f"a list of {count} was expected:")
+        if not isinstance(found, (int, float, np.integer)) or not float(found).is_integer() or found < 1:
+            raise self.wrong(key, "not a whole number of at least 1:")
+        return int(found)
+
+    def flag(self, key: str) -> bool:
+        """An entry that is true or false.
+
+        Raises:
+            DioramaError: there is no such entry, or it is neither.
+        """
+        found = self.value(key)
+        if not isinstance(found, (bool, int, np.bool_, np.integer)):
+            raise self.wrong(key, "neither true nor false:")
+        return bool(found)
+
+    def items(self, key: str, count: int | None = None) -> list[Any]:
+        """An entry as a list of `count` items (None: any number).
+
+        Raises:
+            DioramaError: there is no such entry, or it is not such a list.
+        """
+        found = self.value(key)
+        sized = isinstance(found, (list, tuple)) or (isinstance(found, np.ndarray) and found.ndim > 0)
+        if not sized or len(found) != (len(found) if count is None else count):
+            raise self.wrong(key, f"a list{'' if count is None else f' of {count}'} was expected:")
         return list(found)
 
     def wrong(self, key: str, what: str) -> DioramaError:

@@ -85,7 +85,7 @@ def _person(id: int, name: str, files: list[list[Path]], gender: str, body: str)
 
 def _rotations(table: Entries, key: str) -> Float[np.ndarray, "joints 3"]:
     """Rotation vectors of an entry that has rotation vectors or matrices, in any arrangement."""
-    values = np.asarray(table.value(key), np.float64)
+    values = table.numbers(key)
     joints = {"global_orient": (1,), "body_pose": (21, 23)}[key]
     for count in joints:
         if values.size == 3 * count:

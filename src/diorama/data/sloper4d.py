@@ -74,7 +74,7 @@ def _pictures(path: Path) -> Pictures:
     folder = path.parent / "rgb_data" / f"{path.parent.name}_imgs"
     if "RGB_frames" not in content or not folder.is_dir():
         return None
-    names = content.table("RGB_frames").items("file_basename", int(content.value("total_frames")))
+    names = content.table("RGB_frames").items("file_basename", content.integer("total_frames"))
     return tuple(need_file(folder / str(name), "a picture named in the labels") for name in names)
 
 
@@ -107,7 +107,7 @@ def read_parameters(path: Path, rule: SweepRule = JOSH_SWEEP) -> Parameters:
 
 def _read_labels(path: Path) -> _Labels:
     content = read_entries(path)
-    count = int(content.value("total_frames"))
+    count = content.integer("total_frames")
     info = content.table("RGB_info")
     if "RGB_frames" in content:
         frames = content.table("RGB_frames")
@@ -122,7 +122,7 @@ def _lens(info: Entries) -> Lens:
     focal = info.array("intrinsics", 4) if "intrinsics" in info else np.array(_INTRINSICS)
     dist = info.array("dist", 5) if "dist" in info else np.array(_DISTORTION)
     fx, fy, cx, cy, k1, k2, p1, p2, k3 = np.concatenate([focal, dist]).tolist()
-    return Lens(fx, fy, cx, cy, k1, k2, p1, p2, k3, int(info.value("width")), int(info.value("height")))
+    return Lens(fx, fy, cx, cy, k1, k2, p1, p2, k3, info.integer("width"), info.integer("height"))
 
 
 def _nested_matrix(info: Entries) -> Float[np.ndarray, "4 4"]:
@@ -170,7 +170,7 @@ def _filled(frames: Entries, key: str, shape: tuple[int, ...], count: int, fill:
     """A list of arrays of which some are empty, as one array."""
     out = np.full((count, *shape), fill)
     for row, item in enumerate(frames.items(key, count)):
-        if len(item):
+        if np.size(item):
             out[row] = Entries({f"{key}/{row}": item}, frames.path, frames.prefix).array(f"{key}/{row}", *shape)
     return out
 
@@ -182,9 +182,12 @@ def _sweeps(labels: _Labels, rule: SweepRule) -> DepthMaps | None:
     rows = np.array([row for row, path in enumerate(files) if path.is_file()], np.int64)
     if not len(rows):
         return None
+    # Not `labels` itself, which may hold the point clouds of all frames.
+    T_camera_world, lens = labels.T_camera_world, labels.lens
 
     def read(row: int, size: Size | None) -> np.ndarray:
-        points = apply(labels.T_camera_world[row], read_points(files[row]))
-        return sweep_depth(points, labels.lens, size or (labels.lens.width, labels.lens.height), rule)
+        return sweep_depth(
+            apply(T_camera_world[row], read_points(files[row])), lens, size or (lens.width, lens.height), rule
+        )
 
     return DepthMaps(rows, read)

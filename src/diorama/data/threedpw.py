@@ -74,7 +74,9 @@ def read_parameters(root: Path, path: Path) -> Parameters:
     T_camera_dataset = content.array("cam_poses", None, 4, 4)
     K = content.array("cam_intrinsics", 3, 3)
     count = len(T_camera_dataset)
-    people = len(content.value("poses"))
+    if not count:
+        raise content.wrong("cam_poses", "there are no frames in")
+    people = len(content.items("genders"))
     up = nearest_axis(up_of_cameras(invert(T_camera_dataset)))
     times, frame_index = rows_and_times(count, FPS)
     return Parameters(
@@ -123,8 +125,7 @@ def _person(content: Entries, index: int, people: int, count: int) -> BodyParame
 
 def _camera_valid(content: Entries, index: int, people: int, count: int) -> np.ndarray:
     """`campose_valid`, which is one list for all or one per person."""
-    value = content.value("campose_valid")
-    one = Entries({"campose_valid": value}, content.path, content.prefix)
-    if np.ndim(value) != 1:
-        one = _of_person(content, "campose_valid", index, people)
+    first = content.items("campose_valid")[:1]
+    per_person = bool(first) and np.ndim(first[0]) > 0
+    one = _of_person(content, "campose_valid", index, people) if per_person else content
     return one.array("campose_valid", count).astype(bool)
