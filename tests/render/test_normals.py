@@ -46,7 +46,7 @@ def test_normal_to_the_gradients_of_depth(picture):
     inside &= (ids[1:-1, 1:-1] == 0) | (normals[..., 2] < -0.3)  # not the outline of the ball
     cosine = (slope * normals).sum(-1)[inside]
     assert inside.sum() > 6000
-    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 6
+    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 8  # facets, and the chord at the outline
     ground = cosine[ids[1:-1, 1:-1][inside] == 0]
     assert ground.min() > 0.9999
 

@@ -12,12 +12,12 @@ from jaxtyping import Float
 class Sensor:
     """A pixel that collects `white_electrons` at linear value 1 and is read with a deviation of `read_electrons`.
 
-    The defaults are a telephone's pixel of about 1.4 micrometres (full well some 6000 electrons) two stops above base
-    sensitivity: 1500 electrons at white, read with 3. That gives 2.6 % of noise at white and 6 % at a twentieth of it.
+    The defaults are a telephone's pixel of about 1.4 micrometres (full well some 6000 electrons) one stop above base
+    sensitivity: 3000 electrons at white, read with 3. That is 1.8 % of noise at white and 8 % at a twentieth of it.
     The same `seed` gives the same noise: use (clip's seed, frame).
     """
 
-    white_electrons: float = 1500.0
+    white_electrons: float = 3000.0
     read_electrons: float = 3.0
     seed: int | tuple[int, ...] = 0
 
