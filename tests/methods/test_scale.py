@@ -162,3 +162,22 @@ def test_one_frame_is_judged_by_height():
     centre, time = np.array([[0, -2.0, 1.5]]), np.zeros(1)
     assert contact_probability(low, centre, time, ContactConfig())[0, 0] > 0.5
     assert contact_probability(high, centre, time, ContactConfig())[0, 0] < 0.5
+
+
+def test_gliding_feet_are_not_made_to_rest():
+    times = np.arange(0, 3, 1 / 30)
+    place = np.stack([3.0 * times, 0.3 * np.sin(4 * times), 0.02 + 0 * times], 1)
+    sites = place[:, None] + np.array([[0, 0.1, 0], [0, -0.1, 0], [0.2, 0.1, 0], [0.2, -0.1, 0]])
+    centres = np.tile([4.0, -5.0, 1.5], (len(times), 1))
+    assert contact_probability(sites, centres, times, ContactConfig()).max() < 0.5
+
+
+def test_a_leg_that_is_seen_badly_rests_while_the_other_swings():
+    times, sites, resting = two_feet()
+    lost = slice(40, 50)  # the left foot stands, but seems to fly about with the right one
+    assert resting[lost, 0].all() and not resting[lost, 1].all()
+    sites[lost, ::2] += np.random.default_rng(6).normal(scale=0.3, size=(10, 1, 3)) * np.array([1, 1, 0.2])
+    centres = np.tile([2.0, -4.0, 1.5], (len(times), 1))
+    found = contact_probability(sites, centres, times, ContactConfig()) > 0.5
+    swinging = np.flatnonzero(~resting[lost, 1]) + lost.start
+    assert found[swinging[2:-2]][:, [0, 2]].any(1).mean() > 0.7

@@ -18,7 +18,8 @@ class ContactConfig:
     noise), `min_stay` the mean stay in a state in seconds. The speeds are first guesses: they follow each foot's own
     distribution within `contact_range` and `swing_range`, since landmarks are less steady on some people than on others.
     `airborne` is the prior odds that neither foot is on the ground: people who walk or stand always have one there, so
-    a foot that is hidden rests while the other one swings. Set on rendered walkers with exact contacts.
+    a foot that is hidden rests while the other one swings. It holds for people whose feet seem to be in the air together
+    in less than `walker_airborne` of the frames without it. Set on rendered walkers with exact contacts.
 
     Whether heel or toe carries a resting foot is hardly seen from behind, so it has a prior from gait analysis (Perry and
     Burnfield 2010: flat from 10 %, heel off from 31 %, toe off at 62 % of the cycle): the toe is down from `toe_down` of a
@@ -36,6 +37,7 @@ class ContactConfig:
     smoothing: float = 0.035
     min_stay: float = 0.1
     airborne: float = 1e-6
+    walker_airborne: float = 0.6
     toe_down: float = 0.16
     heel_up: float = 0.5
     roll_width: float = 0.08
@@ -96,17 +98,27 @@ def _feet(
     Columns are left heel, right heel, left toe, right toe. A foot rests if its better site does.
     """
     foot = np.maximum(ratio[:, :2], ratio[:, 2:])
-    left, right = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
-    prior = np.where((left == 0) & (right == 0), np.log(config.airborne), 0.0)
-    logs = foot[:, :1] * left + foot[:, 1:] * right + prior
-    emission = np.exp(logs - logs.max(1, keepdims=True))
-    resting = _joint_chain(emission, stay, left, right)
+    resting = _resting_feet(foot, stay, 1.0)
+    # Who skates, rides or jumps has both feet in the air (or gliding) for long: nothing is known of them beforehand.
+    if (resting.max(1) < 0.5).mean() < config.walker_airborne:
+        resting = _resting_feet(foot, stay, config.airborne)
     roll = np.stack([_rolling(resting[:, side] > 0.5, times, config) for side in range(2)], 1)
     lag = np.clip(ratio - np.tile(foot, 2), -config.roll_evidence, 0)
     site = 1 / (1 + np.exp(-(lag + 2.0 + np.concatenate([roll[..., 0], roll[..., 1]], 1))))
     # A resting foot rests on something.
     some = 1 - (1 - site[:, :2]) * (1 - site[:, 2:])
     return np.tile(resting / some, 2) * site
+
+
+def _resting_feet(
+    foot: Float[np.ndarray, "frames 2"], stay: Float[np.ndarray, " frames"], airborne: float
+) -> Float[np.ndarray, "frames 2"]:
+    """Probability that the left and the right foot rest, given the prior odds that neither does."""
+    left, right = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    prior = np.where((left == 0) & (right == 0), np.log(airborne), 0.0)
+    logs = foot[:, :1] * left + foot[:, 1:] * right + prior
+    emission = np.exp(logs - logs.max(1, keepdims=True))
+    return _joint_chain(emission, stay, left, right)
 
 
 def _rolling(
