@@ -13,6 +13,7 @@ from diorama.geometry.transforms import apply, invert
 from diorama.observations import Observations
 from diorama.records import load_record, save_record
 from diorama.synthetic.simulate import PRESETS, simulate
+from diorama.synthetic.simulate.seen_person import landmark_points
 from simulated_world import simulated_world, with_config
 
 
@@ -34,7 +35,7 @@ def test_bodies_are_the_true_joints_and_project_onto_the_keypoints(exact, seen):
         assert np.array_equal(body.frames, true.frames) and np.array_equal(track.frames, true.frames)
         joints = apply(invert(cameras.T_world_camera), true.joints_world.astype(np.float64))
         assert posed(body).joints.double().numpy() == pytest.approx(joints, abs=2e-5)
-        pixels = project(posed(body).landmarks(BLAZEPOSE_33).double().numpy(), cameras.K)
+        pixels = project(landmark_points(posed(body), "blazepose33"), cameras.K)
         assert pixels == pytest.approx(track.keypoints[..., :2], abs=0.02)
         assert body.residual_px.max() < 0.02
         assert (track.keypoints[..., 2] == 1).all() and (body.confidence == 1).all()
@@ -199,8 +200,11 @@ def test_other_joint_sets_are_parts_of_the_same_body(exact, seen):
     coco = simulate(exact.truth, exact.view, with_config(PRESETS["exact"], keypoints={"joint_set": "coco17"}), 0)
     track, full = coco.tracks.people[0], seen.tracks.people[0]
     assert track.joint_set == "coco17" and track.keypoints.shape[1] == 17
-    assert np.array_equal(track.keypoints[:, 0], full.keypoints[:, 0])
-    assert np.array_equal(track.keypoints[:, 16], full.keypoints[:, 28])
+    # BlazePose puts them elsewhere than the anatomy that COCO's are taken for, by its own bias (body/detected.py).
+    height = np.ptp(full.boxes[:, 1::2], axis=1)
+    for coco_joint, joint in ((0, 0), (16, 28)):
+        apart = np.linalg.norm(track.keypoints[:, coco_joint, :2] - full.keypoints[:, joint, :2], axis=1) / height
+        assert 0.001 < np.median(apart) < 0.03
     smpl = simulate(exact.truth, exact.view, with_config(PRESETS["exact"], keypoints={"joint_set": "smpl24"}), 0)
     cameras = exact.truth.cameras
     joints = apply(invert(cameras.T_world_camera), exact.truth.people[0].joints_world.astype(np.float64))

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from diorama.body import load_body
+from diorama.body.detected import as_detected
 from diorama.body.joints import JOINT_NAMES, KEYPOINT_SETS
 from diorama.body.model import BodyModel, PosedBody, ShapedBody
 from diorama.geometry.cameras import project
@@ -107,10 +108,11 @@ def see_person(person: Person, truth: Reconstruction, frames: Frames, joint_set:
 
 
 def landmark_points(posed: PosedBody, joint_set: str) -> Float[np.ndarray, "frames landmarks 3"]:
-    """The points of a joint set (`joints.KEYPOINT_SETS`) on a posed body."""
+    """The points of a joint set (`joints.KEYPOINT_SETS`) on a posed body, where its detector puts them."""
     if KEYPOINT_SETS[joint_set] == JOINT_NAMES:
         return posed.joints.double().numpy()
-    return posed.landmarks(KEYPOINT_SETS[joint_set]).double().numpy()
+    marks = as_detected(posed.shaped.model, joint_set).shaped(posed.shaped.betas).landmarks
+    return posed.points(marks.select(KEYPOINT_SETS[joint_set])).double().numpy()
 
 
 def _boxes(surface: Float[np.ndarray, "n verts 2"], size: tuple[int, int]) -> Float[np.ndarray, "n 4"]:
