@@ -1,0 +1,1 @@
+"""What people do in exact worlds: actions, planned on a layout, performed with planted feet and hands."""

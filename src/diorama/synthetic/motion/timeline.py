@@ -1,0 +1,184 @@
+"""From actions to a plan: every action is appended where the last one ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from diorama.errors import DioramaError
+from diorama.synthetic.feet import Foothold, Swing
+from diorama.synthetic.motion.actions import (
+    Action, Crouch, Run, RunTo, Script, Stairs, Stand, StepOver, Travel, TurnRound, Walk, WalkTo,
+)  # fmt: skip
+from diorama.synthetic.motion.plan import Glide, PalmHold, Plan, Span
+from diorama.synthetic.motion.route import Route, angle_to, continued, waypoints
+from diorama.synthetic.motion.schedule import KEY_COLUMNS, BodyKey, Flight, scheduled
+from diorama.synthetic.motion.steps import Step, Walker, travel_steps, turning_steps
+from diorama.synthetic.motion.swings import carried
+
+_TRAVEL = (Walk, WalkTo, Run, RunTo, Stairs, StepOver)
+# Somebody who stands turns on the spot before walking if the way leads more than this aside; who walks, stops for it.
+_TURN_FIRST, _STOP_FOR = 0.7, 1.9
+# How high (in legs) and how far over (radians) a runner's foot is pulled in the swing.
+_HEEL_UP, _FLICK = 0.20, 0.5
+
+
+def planned(walker: Walker, script: Script) -> Plan:
+    """The plan of a script.
+
+    Raises:
+        DioramaError: an action that cannot be done here or from here.
+    """
+    line = Timeline.at(walker, script.start, script.heading)
+    actions = list(script.actions)
+    while actions:
+        if isinstance(actions[0], _TRAVEL):
+            actions = line.travel(actions)
+        else:
+            line.do(actions.pop(0))
+    return line.plan()
+
+
+@dataclass
+class Timeline:
+    """A plan in the making: `time` is now (seconds), `place` and `heading` are those of the body at rest."""
+
+    walker: Walker
+    place: tuple[float, float]
+    heading: float
+    holds: tuple[list[Foothold], list[Foothold]]
+    keys: list[BodyKey]
+    time: float = 0.0
+    first: int = 0
+    posture: str = "standing"
+    flights: list[Flight] = field(default_factory=list)
+    glides: list[Glide] = field(default_factory=list)
+    palms: list[PalmHold] = field(default_factory=list)
+    seats: list[Span] = field(default_factory=list)
+    carried: list[Span] = field(default_factory=list)
+    ways: dict[tuple[int, int], Swing] = field(default_factory=dict)
+    bases: dict[tuple[int, int], Swing] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, walker: Walker, place: tuple[float, float], heading: float) -> Timeline:
+        """Somebody standing."""
+        centre = np.array(place, np.float64)
+        feet = [walker.stand(side, centre, heading) for side in range(2)]
+        ground = max(foot.ground[2] for foot in feet)
+        values = (*place, ground, heading, walker.manner.phase, 0.0, 0.0, walker.manner.elbow, 0.0)
+        first = 0 if walker.manner.phase % 1 < 0.5 else 1
+        return cls(walker, place, heading, ([feet[0]], [feet[1]]), [BodyKey(0.0, values)], first=first)
+
+    def do(self, action: Action) -> None:
+        """Append an action that does not travel."""
+        match action:
+            case Stand(seconds):
+                self.time += seconds
+            case TurnRound(angle):
+                self.turn(angle)
+            case Crouch(seconds, depth):
+                self.crouch(seconds, depth)
+            case _:
+                raise DioramaError(f"{type(action).__name__} is no action", where="script", fix="see motion.actions")
+
+    def travel(self, actions: Sequence[Action]) -> list[Action]:
+        """Append the first actions, as many as travel without a stop; returns the others."""
+        rest = list(actions)
+        route = Route(self.place, self.heading)
+        while rest and isinstance(rest[0], _TRAVEL):
+            angle = _angle_to_first(route, rest[0])
+            if abs(angle) > (_STOP_FOR if route.pieces else _TURN_FIRST):
+                if route.pieces:
+                    break
+                self.turn(angle)
+                route = Route(self.place, self.heading)
+            route = continued(route, rest.pop(0))
+        if route.pieces:
+            self.step(travel_steps(self.walker, route, self.first))
+        return rest
+
+    def turn(self, angle: float) -> None:
+        """Turn on the spot."""
+        if abs(angle) > 1e-6:
+            # The foot on the inner side goes first: it need not cross the other.
+            first = 0 if angle > 0 else 1
+            self.step(turning_steps(self.walker, self.place, self.heading, angle, first))
+
+    def step(self, steps: list[Step]) -> None:
+        """Append steps from standing to standing."""
+        self.need("standing")
+        bout = scheduled(self.walker, self.time, (self.holds[0][-1], self.holds[1][-1]), self.keys[-1], steps)
+        for side in range(2):
+            begun = len(self.holds[side]) - 1
+            self.holds[side][-1:] = bout.holds[side]
+            mine = [step for step in steps if step.side == side]
+            self.bases |= {(side, begun + k): _base(step, self.walker.figure.leg) for k, step in enumerate(mine)}
+        self.keys.extend(key for key in bout.keys if key.time > self.keys[-1].time + 1e-6)
+        self.flights.extend(bout.flights)
+        self.time, self.place, self.heading = bout.end, steps[-1].centre, steps[-1].heading
+        self.first = 1 - steps[-1].side
+
+    def crouch(self, seconds: float, depth: float) -> None:
+        """Down and up again."""
+        self.need("standing")
+        leg, size = self.walker.figure.leg, self.walker.figure.size
+        back = -0.10 * leg * depth
+        down = -0.46 * leg * depth
+        names = ("x", "y", "z", "pitch", "bend", "nod", "left_swing", "right_swing", "left_elbow", "right_elbow")
+        ahead = np.cos(self.heading), np.sin(self.heading)
+        low = (back * ahead[0], back * ahead[1], down, 0.45, 0.12, -0.25, 0.7, 0.7, 0.5, 0.5)
+        low = (*low[:3], *(depth * value for value in low[3:]))
+        takes = 0.9 * float(np.sqrt(size)) * (0.5 + 0.5 * depth)
+        self.glide(takes, names, [low])
+        self.time += seconds
+        self.glide(takes, names, [tuple(-value for value in low)])
+
+    def glide(self, seconds: float, names: tuple[str, ...], points: Sequence[Sequence[float]]) -> None:
+        """Append something that is added to channels, and wait for its end."""
+        rows = tuple(tuple(float(v) for v in row) for row in points)
+        self.glides.append(Glide(self.time, self.time + seconds, names, rows))
+        self.time += seconds
+
+    def need(self, posture: str) -> None:
+        """Refuse what can only be done from another posture."""
+        if self.posture != posture:
+            raise DioramaError(
+                f"cannot do this while {self.posture}", where="script", fix=f"an action before that ends {posture}"
+            )
+
+    def plan(self) -> Plan:
+        """Everything so far, with the feet carried over what lies between the footholds."""
+        layout, figure = self.walker.layout, self.walker.figure
+        swings = []
+        for side in range(2):
+            pairs = zip(self.holds[side], self.holds[side][1:], strict=False)
+            swings.append(tuple(
+                self.ways.get((side, k)) or carried(layout, figure, side, leave, land, self.bases.get((side, k), Swing()))
+                for k, (leave, land) in enumerate(pairs)
+            ))  # fmt: skip
+        last = self.keys[-1]
+        if self.time > last.time:
+            self.keys.append(replace(last, time=self.time + 1.0))
+        return Plan(
+            self.walker, (tuple(self.holds[0]), tuple(self.holds[1])), (swings[0], swings[1]), tuple(self.keys),
+            tuple(self.flights), tuple(self.glides), tuple(self.palms), tuple(self.seats), tuple(self.carried),
+            max(self.time, 1e-3),
+        )  # fmt: skip
+
+
+def _base(step: Step, leg: float) -> Swing:
+    """Runners pull the heel up behind."""
+    return Swing(lift=_HEEL_UP * leg, flick=_FLICK) if step.stride.running else Swing()
+
+
+def _angle_to_first(route: Route, action: Travel) -> float:
+    """How far somebody at the end of a route must turn to look where an action leads."""
+    if isinstance(action, Walk | Run):
+        return 0.0
+    place, heading = route.end
+    target = waypoints(place, action)[0]
+    if np.hypot(target[0] - place[0], target[1] - place[1]) < 1e-3:
+        return 0.0
+    return angle_to(place, heading, target)
