@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from diorama.synthetic.curves import glide
+
 SIDES = ("left", "right")
 FOOT_SITES = ("left_heel", "right_heel", "left_toe", "right_toe")
 _ZERO = np.zeros(1)
@@ -114,6 +116,7 @@ class Swing:
             `hurry` late in it, metres: up before a riser, down behind an edge.
         flick: additional pitch in mid-swing, radians (the heel of a runner goes up).
         settled: share of the swing after which the toes are straight again.
+        via: if given, the ankle glides along these control points (metres) and nothing above is added.
     """
 
     lift: float = 0.0
@@ -122,6 +125,7 @@ class Swing:
     hurry: float = 0.0
     flick: float = 0.0
     settled: float = 0.69
+    via: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -283,6 +287,8 @@ def swing(
     pitch = shape.flat_pitch + ramp(u, first, last) + style.flick * bump(u, 0.4)
     bend = _swing_bend(u, first, last if land.strike.pitch > 0 else (0.0, 0.0), style.settled)
     along = np.array(land.ground) - np.array(leave.ground)
+    if style.via:
+        return glide(u, (ankle[0], *style.via, ankle[-1])), level @ pitched(pitch), level @ pitched(pitch - bend)
     ahead = style.hurry * bump(u, 0.7) - style.delay * bump(u, 0.3)
     ankle[:, :2] += ahead[:, None] * along[:2] / max(float(np.linalg.norm(along[:2])), 1e-9)
     ankle[:, 2] += style.lift * bump(u, style.peak)

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from diorama.body.joints import JOINT_INDEX
 from diorama.geometry.rotations import matrix_of, rotvec_of
 from diorama.synthetic.feet import SIDES
-from diorama.synthetic.motion.curves import eased
+from diorama.synthetic.curves import eased
 from diorama.synthetic.motion.figure import Figure, pose_joints
 from diorama.synthetic.motion.plan import PalmHold
 from diorama.synthetic.walk import aim, two_bones
@@ -81,6 +81,14 @@ def hand_rotation(rest: HandRest, hold: PalmHold) -> Float[np.ndarray, "3 3"]:
 
     world = basis(-np.array(hold.normal), np.array(hold.fingers))
     return world @ basis(np.array(rest.outward), np.array(rest.fingers)).T
+
+
+def palm_on(
+    figure: Figure, side: int, spot: tuple[float, float, float], normal: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Place of the palm site of a hand that lies on a surface at `spot`."""
+    x, y, z = np.array(spot) + hand_rest(figure, side).gap * np.array(normal)
+    return float(x), float(y), float(z)
 
 
 def wrist_target(figure: Figure, rest: HandRest, hold: PalmHold) -> Float[np.ndarray, 3]:

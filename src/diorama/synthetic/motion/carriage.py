@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 
 from diorama.body.joints import JOINT_INDEX
 from diorama.synthetic.feet import SIDES, FootMotion, foot_motion, upright
-from diorama.synthetic.motion.curves import keyed, smooth_above
+from diorama.synthetic.curves import keyed, smooth_above
 from diorama.synthetic.motion.figure import Figure
 from diorama.synthetic.motion.plan import CHANNEL, CHANNELS, Plan
 from diorama.synthetic.motion.schedule import KEY_COLUMNS, bounce
+from diorama.synthetic.motion.steps import Walker
 from diorama.synthetic.walk import FULL_LEG, euler
 
 # Samples per second of the curves, between which they are interpolated by cubic splines.
@@ -67,6 +70,23 @@ def walking_channels(plan: Plan, times: Float[np.ndarray, " n"]) -> Float[np.nda
         out[:, CHANNEL[name]] = values
     out[:, CHANNEL["z"]] = _height(plan, times, out, now["ground"])
     return out
+
+
+def rest_channels(
+    walker: Walker, place: tuple[float, float], heading: float, ground: float, feet: Sequence[FootMotion]
+) -> Float[np.ndarray, "1 channels"]:
+    """The channels of somebody who stands still on two feet (one row each)."""
+    out = np.zeros((1, len(CHANNELS)))
+    wanted = ground + standing_height(walker.figure)
+    out[0, [CHANNEL[name] for name in ("x", "y", "z", "yaw")]] = (*place, wanted, heading)
+    out[0, CHANNEL["z"]] -= max(0.0, legs_excess(walker.figure, out, feet))
+    return out
+
+
+def legs_excess(figure: Figure, columns: Float[np.ndarray, "1 channels"], feet: Sequence[FootMotion]) -> float:
+    """How far (metres) the pelvis is too high for the legs to stand on these feet; negative if the knees are bent."""
+    turn = pelvis_rotation(columns)
+    return max(float(_excess(figure, side, columns[:, :3], turn, foot)[0]) for side, foot in enumerate(feet))
 
 
 def _height(plan: Plan, times: np.ndarray, columns: np.ndarray, ground: np.ndarray) -> Float[np.ndarray, " n"]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -14,18 +12,13 @@ from diorama.synthetic.feet import SIDES, FootMotion, foot_motion
 from diorama.synthetic.layout import Layout
 from diorama.synthetic.motion.actions import Script
 from diorama.synthetic.motion.arms import reach_out
-from diorama.synthetic.motion.carriage import body_curves, upper_body
+from diorama.synthetic.motion.carriage import body_curves, pelvis_rotation
 from diorama.synthetic.motion.figure import Figure
-from diorama.synthetic.motion.plan import CHANNEL, Plan
+from diorama.synthetic.motion.plan import Plan
+from diorama.synthetic.motion.posing import body_rotations, pelvis_place
 from diorama.synthetic.motion.steps import Walker
 from diorama.synthetic.motion.timeline import planned
-from diorama.synthetic.walk import FULL_LEG, Manner, Motion, pose_leg
-
-
-# A swinging leg is never straighter than this share of its length.
-STRAIGHT_LEG = 0.998
-# A standing leg may be this much (of its length) straighter between the samples of the pelvis's height.
-_INTERPOLATED = 0.002
+from diorama.synthetic.walk import Manner, Motion
 
 
 def perform(
@@ -60,14 +53,12 @@ def frames_of(plan: Plan, times: Float[np.ndarray, " frames"]) -> Motion:
     """Frames of a plan; times are those of the script, from 0 to `plan.seconds`."""
     figure = plan.walker.figure
     columns = body_curves(plan)(times)
-    rotations = upper_body(columns, plan.walker.manner.arm_down)
-    pelvis = np.stack([columns[:, CHANNEL[name]] for name in ("x", "y", "z")], 1)
-    feet = []
-    for side, name in enumerate(SIDES):
-        foot = foot_motion(times, list(plan.holds[side]), list(plan.swings[side]), figure.skeleton.feet[side])
-        foot = _within_reach(figure, name, pelvis, rotations[:, 0], foot)
-        pose_leg(figure.skeleton, name, pelvis, foot, rotations)
-        feet.append(foot)
+    pelvis = _seated(plan, times, columns, pelvis_place(columns))
+    feet = [
+        foot_motion(times, list(plan.holds[side]), list(plan.swings[side]), figure.skeleton.feet[side])
+        for side in range(2)
+    ]
+    rotations = body_rotations(figure, columns, pelvis, feet, plan.walker.manner.arm_down)
     for hold in plan.palms:
         reach_out(figure, times, hold, rotations, pelvis)
     rotvecs = rotvec_of(rotations)
@@ -75,19 +66,13 @@ def frames_of(plan: Plan, times: Float[np.ndarray, " frames"]) -> Motion:
     return Motion(rotvecs[:, 0], rotvecs[:, 1:], pelvis - figure.skeleton.joints[0], contacts, CONTACT_SITE_NAMES)
 
 
-def _within_reach(
-    figure: Figure, side: str, pelvis: np.ndarray, orientation: np.ndarray, foot: FootMotion
-) -> FootMotion:
-    """The foot, drawn towards the hip where a swing would stretch the leg more than standing ever does."""
-    length = figure.length(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
-    hip = pelvis + orientation @ figure.bone("pelvis", f"{side}_hip")
-    span = np.linalg.norm(foot.ankle - hip, axis=1)
-    free = (FULL_LEG + _INTERPOLATED) * length
-    room = STRAIGHT_LEG * length - free
-    # tanh starts without curvature: nothing changes below the limit, and nothing jumps at it.
-    kept = free + room * np.tanh(np.maximum(span - free, 0) / room)
-    share = np.where(span > free, kept / span, 1.0)[:, None]
-    return replace(foot, ankle=hip + share * (foot.ankle - hip))
+def _seated(plan: Plan, times: np.ndarray, columns: np.ndarray, pelvis: np.ndarray) -> Float[np.ndarray, "frames 3"]:
+    """The pelvis turns about the seat site while that is planted."""
+    pelvis = pelvis.copy()
+    for hold in plan.seats:
+        rows = hold.covers(times)
+        pelvis[rows] = np.array(hold.point) - pelvis_rotation(columns[rows]) @ plan.walker.figure.site("seat")
+    return pelvis
 
 
 def _contacts(plan: Plan, times: np.ndarray, feet: list[FootMotion]) -> Bool[np.ndarray, "frames 9"]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from diorama.synthetic.feet import Foothold, Swing
-from diorama.synthetic.motion.curves import glide
+from diorama.synthetic.curves import glide
 from diorama.synthetic.motion.schedule import BodyKey, Flight
 from diorama.synthetic.motion.steps import Walker
 
@@ -51,6 +51,13 @@ class Span:
 
 
 @dataclass(frozen=True)
+class SeatHold(Span):
+    """The seat site stays at `point` (metres) from `start` to `end`, whatever the trunk does."""
+
+    point: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class PalmHold:
     """A palm on a surface: it arrives at `on`, is planted, leaves at `off`, and takes `reach` seconds to come and to go.
 
@@ -79,7 +86,7 @@ class Plan:
         holds, swings: per side, footholds and what leads from each to the next.
         keys, flights: of the body while it goes on foot.
         glides: what sitting, crouching, leaning and lying add.
-        palms: planted hands; `seats`: when the seat site is planted.
+        palms: planted hands; `seats`: the planted seat site.
         carried: when the legs do not carry the body, so that they do not limit its height.
         seconds: duration.
     """
@@ -91,6 +98,6 @@ class Plan:
     flights: tuple[Flight, ...] = ()
     glides: tuple[Glide, ...] = ()
     palms: tuple[PalmHold, ...] = ()
-    seats: tuple[Span, ...] = ()
+    seats: tuple[SeatHold, ...] = ()
     carried: tuple[Span, ...] = ()
     seconds: float = field(default=0.0)

@@ -28,6 +28,8 @@ _FIRST_STEP, _FIRST_STEP_LEGS, _GROWTH = 0.62, 0.52, 0.34
 _OVER = 0.33
 # A foot that must go as high and as far as a whole leg would take so much longer.
 _SLOWER = 1.5
+# Steps of somebody who does not walk but shifts, in legs.
+_SHUFFLE = 0.3
 # A person turns on the spot by at most this angle per step.
 _TURN_STEP = 0.7
 TURN_STRIDE = Stride(False, 0.0, 0.55, 0.12, 0.28, 0.40, 0.0, 0.0, 0.35, 0.15)
@@ -81,6 +83,21 @@ def turning_steps(
     for k, now in enumerate((*headings, headings[-1])):
         side = (first + k) % 2
         steps.append(Step(side, walker.stand(side, np.array(centre), float(now)), centre, float(now), TURN_STRIDE))
+    return steps
+
+
+def shuffled_steps(
+    walker: Walker, centre: tuple[float, float], goal: tuple[float, float], heading: float, first: int
+) -> list[Step]:
+    """Small steps in any direction without turning; the last one brings the feet together."""
+    way = np.array(goal) - np.array(centre)
+    count = max(1, int(np.ceil(float(np.linalg.norm(way)) / (_SHUFFLE * walker.figure.leg))))
+    places = np.array(centre) + np.arange(1, count + 1)[:, None] / count * way
+    steps = []
+    for k, now in enumerate((*places, places[-1])):
+        side = (first + k) % 2
+        middle = (float(now[0]), float(now[1]))
+        steps.append(Step(side, walker.stand(side, now, heading), middle, heading, TURN_STRIDE))
     return steps
 
 

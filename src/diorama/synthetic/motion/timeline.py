@@ -8,19 +8,26 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from diorama.errors import DioramaError
-from diorama.synthetic.feet import Foothold, Swing
+from diorama.synthetic.feet import Foothold, Roll, Swing
 from diorama.synthetic.motion.actions import (
-    Action, Crouch, Run, RunTo, Script, Stairs, Stand, StepOver, Travel, TurnRound, Walk, WalkTo,
+    Action, Crouch, GetUp, GetUpFromLying, LeanHand, Lie, LieDown, Run, RunTo, Script, Sit, SitDown, Stairs, Stand,
+    StepOver, Travel, TurnRound, Walk, WalkTo,
 )  # fmt: skip
-from diorama.synthetic.motion.plan import Glide, PalmHold, Plan, Span
+from diorama.synthetic.motion.leaning import lean_hand
+from diorama.synthetic.motion.plan import Glide, PalmHold, Plan, SeatHold, Span
+from diorama.synthetic.motion.resting import (
+    Lying, Seated, get_up, get_up_from_lying, lie_down, open_seats, sit_down,
+)  # fmt: skip
 from diorama.synthetic.motion.route import Route, angle_to, continued, waypoints
 from diorama.synthetic.motion.schedule import KEY_COLUMNS, BodyKey, Flight, scheduled
-from diorama.synthetic.motion.steps import Step, Walker, travel_steps, turning_steps
+from diorama.synthetic.motion.steps import Step, Walker, shuffled_steps, travel_steps, turning_steps
 from diorama.synthetic.motion.swings import carried
 
 _TRAVEL = (Walk, WalkTo, Run, RunTo, Stairs, StepOver)
 # Somebody who stands turns on the spot before walking if the way leads more than this aside; who walks, stops for it.
 _TURN_FIRST, _STOP_FOR = 0.7, 1.9
+# Who is this near (metres) to a seat need not walk there; m/s of those who do.
+_NEAR, _APPROACH_SPEED = 0.35, 1.0
 # How high (in legs) and how far over (radians) a runner's foot is pulled in the swing.
 _HEEL_UP, _FLICK = 0.20, 0.5
 
@@ -56,7 +63,9 @@ class Timeline:
     flights: list[Flight] = field(default_factory=list)
     glides: list[Glide] = field(default_factory=list)
     palms: list[PalmHold] = field(default_factory=list)
-    seats: list[Span] = field(default_factory=list)
+    seats: list[SeatHold] = field(default_factory=list)
+    seated: Seated | None = None
+    lying: Lying | None = None
     carried: list[Span] = field(default_factory=list)
     ways: dict[tuple[int, int], Swing] = field(default_factory=dict)
     bases: dict[tuple[int, int], Swing] = field(default_factory=dict)
@@ -75,7 +84,21 @@ class Timeline:
         """Append an action that does not travel."""
         match action:
             case Stand(seconds):
-                self.time += seconds
+                self.wait(seconds, "standing")
+            case Sit(seconds):
+                self.wait(seconds, "sitting")
+            case Lie(seconds):
+                self.wait(seconds, "lying")
+            case SitDown(seat, facing):
+                sit_down(self, seat, facing)
+            case GetUp():
+                get_up(self)
+            case LieDown(bed):
+                lie_down(self, bed)
+            case GetUpFromLying():
+                get_up_from_lying(self)
+            case LeanHand():
+                lean_hand(self, action)
             case TurnRound(angle):
                 self.turn(angle)
             case Crouch(seconds, depth):
@@ -120,6 +143,27 @@ class Timeline:
         self.time, self.place, self.heading = bout.end, steps[-1].centre, steps[-1].heading
         self.first = 1 - steps[-1].side
 
+    def wait(self, seconds: float, posture: str) -> None:
+        """Stay as one is."""
+        self.need(posture)
+        self.time += seconds
+
+    def approach(self, goal: tuple[float, float], heading: float, far: tuple[float, float]) -> None:
+        """Walk to `far`, turn to a heading there, and shift to `goal`: nobody walks backwards into a seat."""
+        if np.hypot(goal[0] - self.place[0], goal[1] - self.place[1]) > _NEAR:
+            if np.hypot(far[0] - self.place[0], far[1] - self.place[1]) > _NEAR:
+                self.travel([WalkTo(far, speed=_APPROACH_SPEED)])
+        self.turn(float(np.angle(np.exp(1j * (heading - self.heading)))))
+        if np.hypot(goal[0] - self.place[0], goal[1] - self.place[1]) > 1e-6:
+            self.step(shuffled_steps(self.walker, self.place, goal, self.heading, self.first))
+
+    def lift(self, side: int, off: float, land: Foothold, leave: Roll, way: Swing | None = None) -> None:
+        """Take one foot away and put it elsewhere."""
+        self.holds[side][-1] = replace(self.holds[side][-1], off=off, leave=leave)
+        if way is not None:
+            self.ways[side, len(self.holds[side]) - 1] = way
+        self.holds[side].append(land)
+
     def crouch(self, seconds: float, depth: float) -> None:
         """Down and up again."""
         self.need("standing")
@@ -163,7 +207,8 @@ class Timeline:
             self.keys.append(replace(last, time=self.time + 1.0))
         return Plan(
             self.walker, (tuple(self.holds[0]), tuple(self.holds[1])), (swings[0], swings[1]), tuple(self.keys),
-            tuple(self.flights), tuple(self.glides), tuple(self.palms), tuple(self.seats), tuple(self.carried),
+            tuple(self.flights), tuple(self.glides), tuple(self.palms), (*self.seats, *open_seats(self)),
+            tuple(self.carried),
             max(self.time, 1e-3),
         )  # fmt: skip
 
