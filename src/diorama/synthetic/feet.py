@@ -7,8 +7,7 @@ footholds the ankle follows a polynomial that continues position, velocity and a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -20,8 +19,6 @@ FOOT_SITES = ("left_heel", "right_heel", "left_toe", "right_toe")
 _ZERO = np.zeros(1)
 # Shares of the rolls over which the one-sided differences at a stance's ends are taken.
 _STRIKE_STEP, _LEAVE_STEP = 1 / 100, 1 / 270
-
-Ground = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -192,15 +189,14 @@ def walk_foot(
 ) -> FootMotion:
     """The motion of one foot over its footprints; `times` must lie between the first and the last strike."""
     holds = _walking_holds(prints, gait)
-    settled = (gait.toes_settled - gait.toe_off) / (1 - gait.toe_off)
-    outline = (shape.heel[None], shape.toe[None])
+    plain = Swing(settled=(gait.toes_settled - gait.toe_off) / (1 - gait.toe_off))
     swings = []
     for leave, land in zip(holds, holds[1:], strict=False):
         rows = times[(times > leave.off) & (times < land.on)]
-        plain = Swing(settled=settled)
         u = (rows - leave.off) / (land.on - leave.off)
-        height = swing_lift(u, leave, land, shape, plain, outline, lambda xy: np.zeros(xy.shape[:-1]), gait.clearance)
-        swings.append(Swing(lift=height, settled=settled))
+        points = sole_points(*swing(u, leave, land, shape, plain), shape, (shape.heel[None], shape.toe[None]))
+        wanted = gait.clearance * np.minimum(1, bump(u) * 4)
+        swings.append(replace(plain, lift=lift_over(points[..., 2].min(1), wanted, bump(u))))
     return foot_motion(times, holds, swings, shape)
 
 
@@ -286,13 +282,19 @@ def swing(
     first, last = (leave.leave.pitch, leave.leave.speed * span), (land.strike.pitch, land.strike.speed * span)
     pitch = shape.flat_pitch + ramp(u, first, last) + style.flick * bump(u, 0.4)
     bend = _swing_bend(u, first, last if land.strike.pitch > 0 else (0.0, 0.0), style.settled)
-    along = np.array(land.ground) - np.array(leave.ground)
     if style.via:
-        return glide(u, (ankle[0], *style.via, ankle[-1])), level @ pitched(pitch), level @ pitched(pitch - bend)
-    ahead = style.hurry * bump(u, 0.7) - style.delay * bump(u, 0.3)
-    ankle[:, :2] += ahead[:, None] * along[:2] / max(float(np.linalg.norm(along[:2])), 1e-9)
-    ankle[:, 2] += style.lift * bump(u, style.peak)
+        ankle = glide(u, (ankle[0], *style.via, ankle[-1]))
+    else:
+        ankle = ankle + detour(u, leave, land, style)
     return ankle, level @ pitched(pitch), level @ pitched(pitch - bend)
+
+
+def detour(u: Float[np.ndarray, " n"], leave: Foothold, land: Foothold, style: Swing) -> Float[np.ndarray, "n 3"]:
+    """How far (metres) a style leads the ankle off the smoothest way."""
+    along = np.array(land.ground[:2]) - np.array(leave.ground[:2])
+    ahead = style.hurry * bump(u, 0.7) - style.delay * bump(u, 0.3)
+    flat = ahead[:, None] * along / max(float(np.linalg.norm(along)), 1e-9)
+    return np.concatenate([flat, (style.lift * bump(u, style.peak))[:, None]], 1)
 
 
 def _swing_bend(
@@ -306,48 +308,21 @@ def _swing_bend(
     return bend
 
 
-def swing_lift(
-    u: Float[np.ndarray, " n"],
-    leave: Foothold,
-    land: Foothold,
-    shape: FootShape,
-    style: Swing,
-    outline: tuple[Float[np.ndarray, "a 3"], Float[np.ndarray, "b 3"]],
-    ground: Ground,
-    clearance: float,
-    sunk: float = 0.0,
-    onset: float = 4.0,
+def lift_over(
+    height: Float[np.ndarray, " n"], wanted: Float[np.ndarray, " n"], hill: Float[np.ndarray, " n"]
 ) -> float:
-    """Height (metres) of the bump that carries a foot over the ground, at least `clearance` high in mid-swing.
-
-    Args:
-        outline: points of the foot (rest offsets from the ankle) and of the toes (from the foot joint) to keep clear.
-        ground: height at ground points (n, 2) -> (n,).
-        sunk: how deep points of the outline may be in the ground at both ends, metres.
-        onset: the clearance is reached where the bump has this inverse share of its height.
-    """
-    points = sole_points(u, leave, land, shape, style, outline)
-    hill = bump(u, style.peak)
-    wanted = (clearance + sunk) * np.minimum(1, hill * onset) - sunk
-    below = ground(points[..., :2])
-    # Between two samples an edge may be crossed: each must clear what its neighbours are above.
-    around = below.copy()
-    around[1:] = np.maximum(around[1:], below[:-1])
-    around[:-1] = np.maximum(around[:-1], below[1:])
-    lowest = (points[..., 2] - around).min(1)
-    return float(np.max(np.maximum(wanted - lowest, 0) / np.maximum(hill, 1e-3), initial=0.0))
+    """How high (metres) a bump of the shape `hill` must be so that the foot is nowhere lower than wanted."""
+    return float(np.max(np.maximum(wanted - height, 0) / np.maximum(hill, 1e-3), initial=0.0))
 
 
 def sole_points(
-    u: Float[np.ndarray, " n"],
-    leave: Foothold,
-    land: Foothold,
+    ankle: Float[np.ndarray, "n 3"],
+    foot: Float[np.ndarray, "n 3 3"],
+    toes: Float[np.ndarray, "n 3 3"],
     shape: FootShape,
-    style: Swing,
     outline: tuple[Float[np.ndarray, "a 3"], Float[np.ndarray, "b 3"]],
 ) -> Float[np.ndarray, "n points 3"]:
-    """Where points of foot and toes are during a swing; `outline` as in `swing_lift`."""
-    ankle, foot, toes = swing(u, leave, land, shape, style)
+    """World places of points of the foot (rest offsets from the ankle) and of the toes (from the foot joint)."""
     behind = ankle[:, None] + outline[0] @ np.swapaxes(foot, 1, 2)
     front = (ankle + foot @ shape.ball)[:, None] + outline[1] @ np.swapaxes(toes, 1, 2)
     return np.concatenate([behind, front], 1)

@@ -118,19 +118,29 @@ def reach_out(
     shoulder, elbow, wrist = (joints[:, JOINT_INDEX[f"{name}_{part}"]] for part in ("shoulder", "elbow", "wrist"))
     lying = hand_rotation(rest, hold)
     target = wrist_target(figure, rest, hold)
-    # On its way the hand keeps off the surface, so that it comes from before it.
-    goal = wrist + share * (target - wrist) + _APPROACH * 16 * (share * (1 - share)) ** 2 * np.array(hold.normal)
+    goal = wrist + _way(share, target - wrist, np.array(hold.normal))
     free = _arm(figure, name, shoulder, wrist, elbow - shoulder)
     bent = _arm(figure, name, shoulder, goal, (1 - share) * _sideways(shoulder, wrist, elbow) + share * np.array(hold.elbow))
     chain = {part: turns[:, JOINT_INDEX[f"{name}_{part}"]] for part in ("collar", "shoulder", "elbow", "wrist")}
     # The twist that free arms have about their bones is kept: it turns bones into themselves.
     upper, fore = (b @ np.swapaxes(f, 1, 2) @ chain[part] for b, f, part in zip(bent, free, ("shoulder", "elbow"), strict=True))
     turn = rotvec_of(np.swapaxes(chain["wrist"], 1, 2) @ lying)
-    hand = chain["wrist"] @ matrix_of(share * turn)
+    hand = chain["wrist"] @ matrix_of((1 - (1 - share) ** 2) * turn)
     parents = (chain["collar"], upper, fore)
     for part, parent, child in zip(("shoulder", "elbow", "wrist"), parents, (upper, fore, hand), strict=True):
         rotations[rows, JOINT_INDEX[f"{name}_{part}"]] = np.swapaxes(parent, 1, 2) @ child
     rotations[rows, JOINT_INDEX[f"{name}_hand"]] = matrix_of(share * np.array([0.0, 0.0, rest.flex]))
+
+
+def _way(
+    share: Float[np.ndarray, "n 1"], whole: Float[np.ndarray, "n 3"], normal: Float[np.ndarray, 3]
+) -> Float[np.ndarray, "n 3"]:
+    """Part of the way to the surface: the hand keeps off it, and onto a table it is lifted before it goes forward."""
+    off = _APPROACH * 16 * (share * (1 - share)) ** 2 * normal
+    if normal[2] < 0.5:
+        return share * whole + off
+    up = (whole @ normal)[:, None] * normal
+    return (1 - (1 - share) ** 3) * up + share**3 * (whole - up) + 2 * off
 
 
 def _sideways(shoulder: np.ndarray, wrist: np.ndarray, elbow: np.ndarray) -> Float[np.ndarray, "n 3"]:

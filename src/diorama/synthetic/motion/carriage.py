@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from diorama.body.joints import JOINT_INDEX
 from diorama.synthetic.feet import SIDES, FootMotion, foot_motion, upright
-from diorama.synthetic.curves import keyed, smooth_above
+from diorama.synthetic.curves import eased, keyed, smooth_above
 from diorama.synthetic.motion.figure import Figure
 from diorama.synthetic.motion.plan import CHANNEL, CHANNELS, Plan
 from diorama.synthetic.motion.schedule import KEY_COLUMNS, bounce
@@ -25,6 +25,13 @@ _FORESIGHT = 0.15
 _RUN_IN = 0.35
 # A swinging leg lowers the pelvis by at most this much, metres.
 _PULL = 0.08
+# How much the body of a person at rest sways (metres, radians), how often (Hz), and at which pitch one lies.
+_SWAY = {
+    "x": 0.003, "y": 0.003, "bend": 0.008, "twist": 0.012, "tilt": 0.006, "nod": 0.03, "look": 0.07,
+    "left_swing": 0.02, "right_swing": 0.02, "left_elbow": 0.04, "right_elbow": 0.04,
+}  # fmt: skip
+_SWAY_RATES = np.array([0.11, 0.23, 0.37])
+_RECLINED = 0.8
 # The eyes look where the body will be heading so much later, seconds.
 _LOOK_AHEAD = 0.35
 
@@ -42,7 +49,20 @@ def body_curves(plan: Plan) -> CubicSpline:
     columns = walking_channels(plan, times)
     for added in plan.glides:
         columns[:, [CHANNEL[name] for name in added.names]] += added.added(times)
-    return CubicSpline(times, columns)
+    return CubicSpline(times, columns + _swaying(times, columns, plan.walker.manner.phase))
+
+
+def _swaying(times: np.ndarray, columns: np.ndarray, seed: float) -> Float[np.ndarray, "n channels"]:
+    """Nobody is ever quite still: slow waves in trunk, head and arms, small as those of quiet standing (sway of some
+    millimetres below 0.5 Hz; Winter 1995); none for who lies. Waves differ from person to person (`seed`)."""
+    out = np.zeros_like(columns)
+    upright_share = eased((_RECLINED - np.abs(columns[:, CHANNEL["pitch"]])) / 0.4 + 1)
+    for number, (name, size) in enumerate(_SWAY.items()):
+        rates = _SWAY_RATES * (1 + 0.13 * np.sin(7.1 * number + 5 * seed))
+        phases = 2 * np.pi * np.modf((number + 1) * (seed + 1.0) * np.array([0.618, 0.414, 0.732]))[0]
+        waves = np.sin(2 * np.pi * rates * times[:, None] + phases) @ np.array([0.5, 0.3, 0.2])
+        out[:, CHANNEL[name]] = size * waves * upright_share
+    return out
 
 
 def walking_channels(plan: Plan, times: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n channels"]:

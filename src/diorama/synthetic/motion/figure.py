@@ -15,7 +15,7 @@ from diorama.synthetic.feet import SIDES, pitched
 from diorama.synthetic.walk import Skeleton
 
 # One vertex in this many is kept to ask whether a planned pose cuts into something.
-_SKIN_STEP = 4
+_SKIN_STEP = 3
 # Skin of the heel may sink in by this much when the foot lands on it, metres.
 _HEEL_DEPTH = 0.003
 # Directions (body X and Z) in which the outline of a foot's sole is taken.

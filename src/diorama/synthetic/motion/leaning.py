@@ -32,6 +32,8 @@ _STRAIGHT = 0.93
 # Free air before the toes, how far from the edge of a table the palm lies, and how far outside the shoulder, metres.
 _BEFORE, _ON_TABLE, _OUTSIDE = 0.03, 0.10, 0.05
 _SECONDS, _PAUSE = 1.1, 0.25
+# One turns to the surface this far before where one stands to lean, metres.
+_STEP_UP = 0.22
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ def lean_hand(line: Timeline, action: LeanHand) -> None:
     face = chosen_side(walker, action.slab, line.place, None)
     ground = float(walker.layout.ground_height(face.at(0.4)[None])[0])
     lean = _on_wall(walker, number) if action.slab.kind == "wall" else _on_top(walker, number, face.top - ground)
-    x, y = face.at(lean.ahead, _aside(line, face))
-    line.approach((float(x), float(y)), face.facing + np.pi, (float(x), float(y)))
+    aside = _aside(line, face)
+    x, y = face.at(lean.ahead, aside)
+    far_x, far_y = face.at(lean.ahead + _STEP_UP * walker.figure.size, aside)
+    line.approach((float(x), float(y)), face.facing + np.pi, (float(far_x), float(far_y)))
     seconds = _SECONDS * float(np.sqrt(walker.figure.size))
     c, s = np.cos(line.heading), np.sin(line.heading)
     back = lean.change[0]

@@ -15,7 +15,7 @@ from diorama.synthetic.feet import SIDES, Foothold, Roll, Swing
 from diorama.synthetic.layout import Slab
 from diorama.synthetic.motion.arms import hand_rest, hand_rotation, palm_on
 from diorama.synthetic.motion.carriage import rest_channels, upper_body
-from diorama.synthetic.motion.figure import pose_joints
+from diorama.synthetic.motion.figure import Figure, pose_joints
 from diorama.synthetic.motion.plan import CHANNEL, PalmHold, SeatHold, Span
 from diorama.synthetic.motion.posing import pelvis_place, standing_feet
 from diorama.synthetic.motion.seats import (
@@ -26,12 +26,24 @@ from diorama.synthetic.motion.seats import (
 if TYPE_CHECKING:
     from diorama.synthetic.motion.timeline import Timeline
 
+Points = tuple[tuple[float, ...], ...]
+
 # Seconds for a person of 1.72 m.
 _SIT_SECONDS, _LIE_SECONDS, _RECLINE_SECONDS = 1.7, 3.4, 2.4
+# A high seat takes so much longer.
+_CLIMB = 1.4
 _TRUNK = ("x", "y", "z", "yaw", "pitch", "bend", "nod")
 _ARMS = ("left_swing", "right_swing", "left_spread", "right_spread", "left_elbow", "right_elbow")
-# Arms of somebody who sits: hands on the thighs.
-_HANDS_ON_THIGHS = (0.42, 0.42, 0.04, 0.04, 0.75, 0.75)
+# What arms add when seated, more on the way there, and half-way from sitting to lying on a bed: they keep off the seat.
+_HANDS_ON_THIGHS = (0.30, 0.30, 0.0, 0.0, 0.48, 0.48)
+_HANDS_AT_KNEES = (0.42, 0.42, 0.04, 0.04, 0.75, 0.75)
+_HANDS_FORWARD = (0.45, 0.45, 0.0, 0.0, 0.6, 0.6)
+_HANDS_UP = (0.5, 0.5, 0.0, 0.0, 1.0, 1.0)
+# Shares of the way down at the two control points of sitting down, how far back the hips go there (of what upright
+# shins allow), and how high they are lifted (metres, at 1.72 m) over the edge of a seat that is climbed.
+_FIRST_DOWN, _SECOND_DOWN, _UPRIGHT, _OVER_EDGE = 0.35, 0.85, 0.9, 0.09
+# The second control point lies so much above the straight way down, metres: the seat is reached from above.
+_ABOVE = 0.025
 # Head room and foot room of somebody who lies, metres.
 _ROOM = 0.05
 
@@ -43,7 +55,7 @@ class Seated:
     pose: SeatedPose
     since: float
     columns: Float[np.ndarray, "1 channels"]
-    back: tuple[tuple[float, ...], ...]
+    back: Points
     feet: tuple[Foothold, Foothold]
 
 
@@ -53,7 +65,7 @@ class Lying:
 
     since: float
     point: tuple[float, float, float]
-    back: tuple[tuple[float, ...], ...]
+    back: Points
     ways: tuple[tuple[tuple[float, float, float], ...], ...]
 
 
@@ -75,8 +87,8 @@ def sit_down(line: Timeline, seat: Slab | None, facing: float | None = None) -> 
     ground = line.keys[-1].values[2]
     standing = rest_channels(walker, line.place, line.heading, ground, [standing_feet(walker.figure, k, [f]) for k, f in enumerate(feet)])
     columns = seated_columns(walker.figure, pose)
-    points = _sitting_points(standing, columns)
-    seconds = _SIT_SECONDS * float(np.sqrt(walker.figure.size))
+    points = _sitting_points(walker.figure, standing, columns, _arms(side), climbs=pose.hanging is not None)
+    seconds = _seconds(walker.figure, pose)
     line.carried.append(Span(line.time, np.inf))
     if pose.hanging is not None:
         _hang(line, pose.hanging, seconds)
@@ -110,31 +122,56 @@ def _lengths(line: Timeline) -> tuple[float, float]:
     return top + _ROOM, reach + figure.toe_front + _ROOM
 
 
-def _sitting_points(standing: np.ndarray, columns: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    """Glide from standing to the seat: hips back with the trunk leaning forward, then down, then upright."""
+def _sitting_points(
+    figure: Figure, standing: np.ndarray, columns: np.ndarray, arms: np.ndarray, *, climbs: bool
+) -> Points:
+    """Glide from standing to the seat: the hips go back and down over shins that stay upright, with the trunk leaning
+    forward, which then rises; onto a high seat they go over its edge."""
     index = [CHANNEL[name] for name in _TRUNK]
     change = (columns - standing)[0, index]
     change[3] = np.angle(np.exp(1j * change[3]))
-    first = change * np.array([0.5, 0.5, 0.14, 0.3, 0, 0.5, 0])
-    second = change * np.array([1.0, 1.0, 0.75, 0.7, 0, 1.0, 0])
-    first[4], second[4], first[6], second[6] = 0.55, 0.30, -0.12, -0.06
-    arms = np.array(_HANDS_ON_THIGHS)
-    rows = [(*first, *(0.5 * arms)), (*second, *arms), (*change, *arms)]
+    first, second = change * 0.0, change.copy()
+    for row, down in ((first, _FIRST_DOWN), (second, _SECOND_DOWN)):
+        row[:3] = change[:3] * (*(2 * [_hips_back(figure, change, down)]), down)
+    if climbs:
+        first[:3] = change[:3] * (0.05, 0.05, 0.0) + (0, 0, 2 * _OVER_EDGE * figure.size)
+        second[:3] = change[:3] + (0, 0, _OVER_EDGE * figure.size)
+    second[2] += _ABOVE * figure.size
+    first[4:], second[4:] = (0.55, 0.06, -0.12), (0.30, change[5], -0.06)
+    lifted = arms + np.array(_HANDS_FORWARD)
+    rows = [(*first, *lifted), (*second, *lifted), (*change, *arms)]
     return tuple(tuple(float(v) for v in row) for row in rows)
 
 
-def _reversed(points: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+def _arms(side: Side) -> Float[np.ndarray, 6]:
+    """Arm channels of somebody who sits: hands on the thighs; on the ground, at the knees."""
+    return np.array(_HANDS_AT_KNEES if side.is_ground else _HANDS_ON_THIGHS)
+
+
+def _hips_back(figure: Figure, change: np.ndarray, down: float) -> float:
+    """Share of the way back that upright shins allow when the hips have sunk by a share of their way down."""
+    thigh = figure.length("left_hip", "left_knee")
+    above = thigh + down * float(change[2])
+    return min(1.0, _UPRIGHT * float(np.sqrt(max(thigh**2 - above**2, 0.0)) / max(np.hypot(*change[:2]), 1e-6)))
+
+
+def _reversed(points: Points) -> Points:
     """The same glide back: control points relative to its end, the last one undoing everything."""
     rows = np.array([[0.0] * len(points[0]), *points])
     back = rows[-2::-1] - rows[-1]
     return tuple(tuple(float(v) for v in row) for row in back)
 
 
+def _seconds(figure: Figure, pose: SeatedPose) -> float:
+    """How long sitting down takes."""
+    return _SIT_SECONDS * float(np.sqrt(figure.size)) * (1.0 if pose.hanging is None else _CLIMB)
+
+
 def _hang(line: Timeline, feet: tuple[Foothold, Foothold], seconds: float) -> None:
-    """The feet push off from tiptoe half-way and hang when the seat is reached."""
+    """The feet push off from tiptoe before the hips go back, and hang before the seat is reached."""
     for side in range(2):
-        off, on = line.time + (0.42 + 0.05 * side) * seconds, line.time + (0.95 + 0.05 * side) * seconds
-        line.lift(side, off, replace(feet[side], on=on), Roll(0.5, 1.5, 0.25 * seconds))
+        off, on = line.time + (0.22 + 0.03 * side) * seconds, line.time + (0.80 + 0.03 * side) * seconds
+        line.lift(side, off, replace(feet[side], on=on), Roll(0.5, 2.0, 0.2 * seconds))
 
 
 def get_up(line: Timeline) -> None:
@@ -143,11 +180,11 @@ def get_up(line: Timeline) -> None:
     seated = line.seated
     assert seated is not None
     line.seats.append(SeatHold(seated.since, line.time, seated.pose.point))
-    seconds = _SIT_SECONDS * float(np.sqrt(line.walker.figure.size))
+    seconds = _seconds(line.walker.figure, seated.pose)
     if seated.pose.hanging is not None:
         for side in range(2):
-            off, on = line.time + (0.05 * side) * seconds, line.time + (0.53 + 0.05 * side) * seconds
-            line.lift(side, off, replace(seated.feet[side], on=on, strike=Roll(0.5, -1.5, 0.25 * seconds)), Roll())
+            off, on = line.time + (0.17 + 0.03 * side) * seconds, line.time + (0.75 + 0.03 * side) * seconds
+            line.lift(side, off, replace(seated.feet[side], on=on, strike=Roll(0.5, -2.0, 0.2 * seconds)), Roll())
     line.glide(seconds, (*_TRUNK, *_ARMS), seated.back)
     line.carried[-1] = replace(line.carried[-1], end=line.time)
     line.posture, line.seated = "standing", None
@@ -169,7 +206,7 @@ def lie_down(line: Timeline, bed: Slab | None) -> None:
     columns = lying_columns(line.walker.figure, point, yaw, pose)
     change = (columns - seated.columns)[0, [CHANNEL[name] for name in _TRUNK]]
     change[3] = np.angle(np.exp(1j * change[3]))
-    points = _lying_points(change, on_bed=not seated.pose.side.is_ground)
+    points = _lying_points(change, _arms(seated.pose.side), on_bed=not seated.pose.side.is_ground)
     seconds = (_RECLINE_SECONDS if seated.pose.side.is_ground else _LIE_SECONDS) * float(np.sqrt(line.walker.figure.size))
     ways = () if seated.pose.side.is_ground else _legs_up(line, seated, columns, yaw, pose, point, seconds)
     line.glide(seconds, (*_TRUNK, *_ARMS), points)
@@ -188,7 +225,7 @@ def _on_bed(line: Timeline, bed: Slab | None, seated: Seated) -> tuple[tuple[flo
     return (float(x), float(y), side.top), float(yaw)
 
 
-def _lying_points(change: np.ndarray, *, on_bed: bool) -> tuple[tuple[float, ...], ...]:
+def _lying_points(change: np.ndarray, arms: np.ndarray, *, on_bed: bool) -> Points:
     """Glide from sitting to lying; on a bed the body first turns, a little lifted, with the trunk half reclined."""
     if on_bed:
         first = change * np.array([0.2, 0.2, 0.3, 0.3, 0.25, 0.1, 0.0])
@@ -198,9 +235,9 @@ def _lying_points(change: np.ndarray, *, on_bed: bool) -> tuple[tuple[float, ...
     else:
         first = change * np.array([0.3, 0.3, 0.3, 0.0, 0.3, 0.0, 0.0])
         second = change * np.array([0.7, 0.7, 0.7, 0.0, 0.75, 0.5, 0.0])
-    arms = -np.array(_HANDS_ON_THIGHS)
     first[6] -= 0.2
-    rows = [(*first, *(0.3 * arms)), (*second, *arms), (*change, *arms)]
+    up = np.array(_HANDS_UP) - arms if on_bed else -0.3 * arms
+    rows = [(*first, *up), (*second, *(up if on_bed else -arms)), (*change, *-arms)]
     return tuple(tuple(float(v) for v in row) for row in rows)
 
 

@@ -25,9 +25,11 @@ _KNEE, _KNEE_ON_GROUND = 1.5, 2.1
 _THIGH_DOWN, _SHIN_BACK, _TOES_DOWN = 0.06, 0.10, 0.3
 _HIGHEST_SEAT = 0.97
 # Skin may be pressed in by this much, metres.
-PRESSED = 0.003
+PRESSED = 0.002
 # Free air between the calves or heels and the front of a seat, metres.
 _BEFORE = 0.025
+# Upright calves before the edge need this (ankle to edge, metres, at 1.72 m).
+_CALF = 0.10
 # Nearest to the edge that the seat site may be, metres.
 _EDGE = 0.035
 _BELOW = ("pelvis", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle")
@@ -178,7 +180,7 @@ def _sitting(walker: Walker, side: Side, depth: float, aside: float) -> SeatedPo
     wanted = np.sqrt(legs.thigh**2 + legs.shin**2 + 2 * legs.thigh * legs.shin * bent)
     stand = legs.ahead - depth + float(np.sqrt(max(wanted**2 - down**2, (0.12 * legs.thigh) ** 2)))
     if not side.is_ground:
-        stand = max(stand, walker.figure.heel_back + _BEFORE)
+        stand = max(stand, walker.figure.heel_back + _BEFORE, _CALF * walker.figure.size)
     if np.hypot(stand - legs.ahead + depth, down) > 0.97 * (legs.thigh + legs.shin):
         return None
     return SeatedPose(side, _on_seat(side, depth, aside), _pair(side.at(stand, aside)), None)

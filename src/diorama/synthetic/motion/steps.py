@@ -16,6 +16,8 @@ from diorama.synthetic.motion.strides import Stride, stride
 from diorama.synthetic.motion.terrain import foot_fits, foothold, surface_height
 from diorama.synthetic.walk import Manner
 
+# Longest comfortable step that leads up or down, in legs.
+_STEEP_STEP = 0.55
 # Distance between places that are tried for a foot, metres.
 _GRID = 0.015
 # The highest step: this share of the leg, and never two treads at once.
@@ -173,6 +175,8 @@ def _cheapest(
         for side in np.flatnonzero(free[i]):
             rise = np.abs(height[i, side] - height[start:i, 1 - side])
             total = best[start:i, 1 - side] + (step / length[i] - 1) ** 2 + 0.5 * (rise / highest) ** 2
+            # Up or down, nobody strides out.
+            total += (rise > 0.05) * (np.maximum(step / (_STEEP_STEP * walker.figure.leg) - 1, 0) / 0.2) ** 2
             total[(rise > highest) | (step < 0.2 * length[i])] = np.inf
             choice = int(np.argmin(total))
             best[i, side], before[i, side] = total[choice] + cost[i, side], start + choice

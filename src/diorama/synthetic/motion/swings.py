@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from diorama.errors import DioramaError
-from diorama.synthetic.feet import Foothold, Swing, sole_points, swing, swing_lift
+from diorama.synthetic.feet import Foothold, Swing, bump, detour, lift_over, sole_points, swing
 from diorama.synthetic.layout import Layout
 from diorama.synthetic.motion.figure import Figure
 from diorama.synthetic.motion.terrain import surface_height
@@ -19,7 +21,7 @@ CLEARANCE = 0.018
 _SUNK, _ONSET = 0.001, 1.5
 # Kept around the sole, metres: samples of a quick foot lie some centimetres apart.
 _ROOM = 0.010
-_SAMPLES = np.linspace(0, 1, 42)[1:-1]
+_SAMPLES = np.linspace(0, 1, 42)
 _HIGHEST = 0.65
 # Tried ways: shares of the distance by which the foot stays behind early on the way up and is ahead late on the way
 # down, and when it is highest. A lift as low as the last number needs no better way.
@@ -42,31 +44,45 @@ def carried(
     Raises:
         DioramaError: something too high stands between the footholds.
     """
-    shape, outline = figure.skeleton.feet[side], figure.outlines[side]
-    way = float(np.hypot(land.ground[0] - leave.ground[0], land.ground[1] - leave.ground[1]))
-    up, down = barrier(layout, leave, land)
-    wide = _grown(layout)
-    ends = sole_points(np.array([0.0, 1.0]), leave, land, shape, base, outline)
-    sunk = _SUNK + max(0.0, float((surface_height(wide, ends[..., :2]) - ends[..., 2]).max()))
-    best, gentlest = base, np.inf
-    for late, early in itertools.product(_SHARES if up else (0.0,), _SHARES if down else (0.0,)):
-        for peak in _PEAKS:
-            hurry = early - (_TARDY_RUN if base.flick else _TARDY)
-            tried = replace(base, peak=peak, delay=late * way, hurry=hurry * way)
-            lift = swing_lift(
-                _SAMPLES, leave, land, shape, tried, outline, lambda xy: surface_height(wide, xy), CLEARANCE,
-                sunk, _ONSET,
-            )  # fmt: skip
-            tried = replace(tried, lift=base.lift + lift)
-            ankle, _, _ = swing(_SAMPLES, leave, land, shape, tried)
-            effort = float(np.linalg.norm(np.diff(ankle, n=2, axis=0), axis=1).max()) + _LIFT_COST * lift
-            if lift <= _HIGHEST and effort < gentlest:
-                best, gentlest = tried, effort
-            if lift < _LOW:
-                return tried
-    if not np.isfinite(gentlest):
+    wide, shape = _grown(layout), figure.skeleton.feet[side]
+    ankle, foot, toes = swing(_SAMPLES, leave, land, shape, base)
+    points = sole_points(ankle, foot, toes, shape, figure.outlines[side])
+    deepest = float((surface_height(wide, points[[0, -1], :, :2]) - points[[0, -1], :, 2]).max())
+    best, gentlest = None, np.inf
+    for tried in _ways(layout, leave, land, base):
+        shift = detour(_SAMPLES, leave, land, replace(tried, lift=0.0))
+        hill = bump(_SAMPLES, tried.peak)
+        wanted = (CLEARANCE + _SUNK) * np.minimum(1, hill * _ONSET) - _SUNK - max(deepest, 0.0)
+        lift = lift_over(_clearance(wide, points + shift[:, None]), wanted, hill)
+        way = ankle + shift + np.array([0, 0, 1.0]) * (lift * hill)[:, None]
+        effort = float(np.linalg.norm(np.diff(way, n=2, axis=0), axis=1).max()) + _LIFT_COST * lift
+        if lift <= _HIGHEST and effort < gentlest:
+            best, gentlest = replace(tried, lift=base.lift + lift), effort
+        if lift < _LOW:
+            break
+    if best is None:
         raise DioramaError("something too high is in a foot's way", where="script", fix="go round it")
     return best
+
+
+def _ways(layout: Layout, leave: Foothold, land: Foothold, base: Swing) -> Iterator[Swing]:
+    """Ways to try, the plainest first."""
+    way = float(np.hypot(land.ground[0] - leave.ground[0], land.ground[1] - leave.ground[1]))
+    tardy = _TARDY_RUN if base.flick else _TARDY
+    up, down = barrier(layout, leave, land)
+    for late, early in itertools.product(_SHARES if up else (0.0,), _SHARES if down else (0.0,)):
+        for peak in _PEAKS:
+            yield replace(base, peak=peak, delay=late * way, hurry=(early - tardy) * way)
+
+
+def _clearance(wide: Layout, points: Float[np.ndarray, "n points 3"]) -> Float[np.ndarray, " n"]:
+    """Height of the lowest point over what is under it, or under it one sample before or after: an edge may lie between
+    two samples."""
+    below = surface_height(wide, points[..., :2])
+    around = below.copy()
+    around[1:] = np.maximum(around[1:], below[:-1])
+    around[:-1] = np.maximum(around[:-1], below[1:])
+    return (points[..., 2] - around).min(1)
 
 
 def barrier(layout: Layout, leave: Foothold, land: Foothold) -> tuple[bool, bool]:

@@ -22,12 +22,15 @@ from diorama.synthetic.motion.route import Route, angle_to, continued, waypoints
 from diorama.synthetic.motion.schedule import KEY_COLUMNS, BodyKey, Flight, scheduled
 from diorama.synthetic.motion.steps import Step, Walker, shuffled_steps, travel_steps, turning_steps
 from diorama.synthetic.motion.swings import carried
+from diorama.synthetic.motion.ways import way_round
 
 _TRAVEL = (Walk, WalkTo, Run, RunTo, Stairs, StepOver)
 # Somebody who stands turns on the spot before walking if the way leads more than this aside; who walks, stops for it.
 _TURN_FIRST, _STOP_FOR = 0.7, 1.9
 # Who is this near (metres) to a seat need not walk there; m/s of those who do.
 _NEAR, _APPROACH_SPEED = 0.35, 1.0
+# Who walks round something keeps this far from it (metres, at 1.72 m).
+_ELBOW_ROOM = 0.36
 # How high (in legs) and how far over (radians) a runner's foot is pulled in the swing.
 _HEEL_UP, _FLICK = 0.20, 0.5
 
@@ -149,10 +152,14 @@ class Timeline:
         self.time += seconds
 
     def approach(self, goal: tuple[float, float], heading: float, far: tuple[float, float]) -> None:
-        """Walk to `far`, turn to a heading there, and shift to `goal`: nobody walks backwards into a seat."""
-        if np.hypot(goal[0] - self.place[0], goal[1] - self.place[1]) > _NEAR:
-            if np.hypot(far[0] - self.place[0], far[1] - self.place[1]) > _NEAR:
-                self.travel([WalkTo(far, speed=_APPROACH_SPEED)])
+        """Walk round everything to `far`, turn to a heading there, and shift to `goal`."""
+        if min(np.hypot(end[0] - self.place[0], end[1] - self.place[1]) for end in (goal, far)) > _NEAR:
+            way = way_round(self.walker.layout, self.place, far, _ELBOW_ROOM * self.walker.figure.size)
+            if way is None:
+                raise DioramaError("there is no way to walk there", where="script", fix="make room")
+            rest: list[Action] = [WalkTo(place, speed=_APPROACH_SPEED) for place in way]
+            while rest:
+                rest = self.travel(rest)
         self.turn(float(np.angle(np.exp(1j * (heading - self.heading)))))
         if np.hypot(goal[0] - self.place[0], goal[1] - self.place[1]) > 1e-6:
             self.step(shuffled_steps(self.walker, self.place, goal, self.heading, self.first))
