@@ -7,6 +7,7 @@ footholds the ankle follows a polynomial that continues position, velocity and a
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -191,7 +192,7 @@ def walk_foot(
     holds = _walking_holds(prints, gait)
     plain = Swing(settled=(gait.toes_settled - gait.toe_off) / (1 - gait.toe_off))
     swings = []
-    for leave, land in zip(holds, holds[1:], strict=False):
+    for leave, land in itertools.pairwise(holds):
         rows = times[(times > leave.off) & (times < land.on)]
         u = (rows - leave.off) / (land.on - leave.off)
         points = sole_points(*swing(u, leave, land, shape, plain), shape, (shape.heel[None], shape.toe[None]))
@@ -308,9 +309,7 @@ def _swing_bend(
     return bend
 
 
-def lift_over(
-    height: Float[np.ndarray, " n"], wanted: Float[np.ndarray, " n"], hill: Float[np.ndarray, " n"]
-) -> float:
+def lift_over(height: Float[np.ndarray, " n"], wanted: Float[np.ndarray, " n"], hill: Float[np.ndarray, " n"]) -> float:
     """How high (metres) a bump of the shape `hill` must be so that the foot is nowhere lower than wanted."""
     return float(np.max(np.maximum(wanted - height, 0) / np.maximum(hill, 1e-3), initial=0.0))
 

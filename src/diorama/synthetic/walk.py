@@ -59,6 +59,9 @@ class Manner:
     lean: float = 0.04
 
 
+PLAIN_MANNER = Manner()
+
+
 @dataclass(frozen=True)
 class Skeleton:
     """Rest joints (metres, body axes) and the feet's sites of one shaped body."""
@@ -103,7 +106,7 @@ def walk(
     skeleton: Skeleton,
     path: WalkPath,
     times: Float[np.ndarray, " frames"],
-    manner: Manner = Manner(),
+    manner: Manner = PLAIN_MANNER,
     gait: Gait = _GAIT,
 ) -> Motion:
     """Walk along a path. At time 0 the pelvis is at the path's start (but for its sway)."""
@@ -235,9 +238,7 @@ def _upper_body(phase: np.ndarray, manner: Manner, speed: float) -> Float[np.nda
     out = np.tile(np.eye(3), (len(phase), len(JOINT_PARENTS), 1, 1))
     twist = 0.6 * manner.pelvis_yaw * np.cos(turn)
     for name in ("spine1", "spine2", "spine3"):
-        out[:, JOINT_INDEX[name]] = euler(
-            zero - 0.2 * manner.lean, twist, -manner.pelvis_roll / 3 * np.sin(turn - 0.4)
-        )
+        out[:, JOINT_INDEX[name]] = euler(zero - 0.2 * manner.lean, twist, -manner.pelvis_roll / 3 * np.sin(turn - 0.4))
     for name in ("neck", "head"):
         out[:, JOINT_INDEX[name]] = euler(zero - 0.1 * manner.lean, -0.4 * twist, zero)
     for side, sign in zip(SIDES, (1, -1), strict=True):

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from diorama.body.joints import JOINT_INDEX
 from diorama.geometry.rotations import matrix_of, rotvec_of
-from diorama.synthetic.feet import SIDES
 from diorama.synthetic.curves import eased
+from diorama.synthetic.feet import SIDES
 from diorama.synthetic.motion.figure import Figure, pose_joints
 from diorama.synthetic.motion.plan import PalmHold
 from diorama.synthetic.walk import aim, two_bones
@@ -120,10 +120,14 @@ def reach_out(
     target = wrist_target(figure, rest, hold)
     goal = wrist + _way(share, target - wrist, np.array(hold.normal))
     free = _arm(figure, name, shoulder, wrist, elbow - shoulder)
-    bent = _arm(figure, name, shoulder, goal, (1 - share) * _sideways(shoulder, wrist, elbow) + share * np.array(hold.elbow))
+    bent = _arm(
+        figure, name, shoulder, goal, (1 - share) * _sideways(shoulder, wrist, elbow) + share * np.array(hold.elbow)
+    )
     chain = {part: turns[:, JOINT_INDEX[f"{name}_{part}"]] for part in ("collar", "shoulder", "elbow", "wrist")}
     # The twist that free arms have about their bones is kept: it turns bones into themselves.
-    upper, fore = (b @ np.swapaxes(f, 1, 2) @ chain[part] for b, f, part in zip(bent, free, ("shoulder", "elbow"), strict=True))
+    upper, fore = (
+        b @ np.swapaxes(f, 1, 2) @ chain[part] for b, f, part in zip(bent, free, ("shoulder", "elbow"), strict=True)
+    )
     turn = rotvec_of(np.swapaxes(chain["wrist"], 1, 2) @ lying)
     hand = chain["wrist"] @ matrix_of((1 - (1 - share) ** 2) * turn)
     parents = (chain["collar"], upper, fore)

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from scipy.interpolate import CubicSpline
 
 from diorama.body.joints import JOINT_INDEX
-from diorama.synthetic.feet import SIDES, FootMotion, foot_motion, upright
 from diorama.synthetic.curves import eased, keyed, smooth_above
+from diorama.synthetic.feet import SIDES, FootMotion, foot_motion, upright
 from diorama.synthetic.motion.figure import Figure
 from diorama.synthetic.motion.plan import CHANNEL, CHANNELS, Plan
 from diorama.synthetic.motion.schedule import KEY_COLUMNS, bounce
@@ -32,6 +32,8 @@ _SWAY = {
 }  # fmt: skip
 _SWAY_RATES = np.array([0.11, 0.23, 0.37])
 _RECLINED = 0.8
+# The pelvis is still so long after somebody begins to sit down, seconds.
+_SETTLING = 0.7
 # The eyes look where the body will be heading so much later, seconds.
 _LOOK_AHEAD = 0.35
 
@@ -49,19 +51,24 @@ def body_curves(plan: Plan) -> CubicSpline:
     columns = walking_channels(plan, times)
     for added in plan.glides:
         columns[:, [CHANNEL[name] for name in added.names]] += added.added(times)
-    return CubicSpline(times, columns + _swaying(times, columns, plan.walker.manner.phase))
+    return CubicSpline(times, columns + _swaying(plan, times, columns))
 
 
-def _swaying(times: np.ndarray, columns: np.ndarray, seed: float) -> Float[np.ndarray, "n channels"]:
+def _swaying(plan: Plan, times: np.ndarray, columns: np.ndarray) -> Float[np.ndarray, "n channels"]:
     """Nobody is ever quite still: slow waves in trunk, head and arms, small as those of quiet standing (sway of some
-    millimetres below 0.5 Hz; Winter 1995); none for who lies. Waves differ from person to person (`seed`)."""
+    millimetres below 0.5 Hz; Winter 1995). None of the pelvis when seated, none at all when lying; other people have
+    other waves."""
     out = np.zeros_like(columns)
+    seed = plan.walker.manner.phase
+    standing = np.ones(len(times))
+    for span in plan.carried:
+        standing -= eased((times - span.start) / _SETTLING) * eased((span.end - times) / _SETTLING)
     upright_share = eased((_RECLINED - np.abs(columns[:, CHANNEL["pitch"]])) / 0.4 + 1)
     for number, (name, size) in enumerate(_SWAY.items()):
         rates = _SWAY_RATES * (1 + 0.13 * np.sin(7.1 * number + 5 * seed))
         phases = 2 * np.pi * np.modf((number + 1) * (seed + 1.0) * np.array([0.618, 0.414, 0.732]))[0]
         waves = np.sin(2 * np.pi * rates * times[:, None] + phases) @ np.array([0.5, 0.3, 0.2])
-        out[:, CHANNEL[name]] = size * waves * upright_share
+        out[:, CHANNEL[name]] = size * waves * upright_share * (standing if name in ("x", "y") else 1.0)
     return out
 
 
@@ -116,7 +123,9 @@ def _height(plan: Plan, times: np.ndarray, columns: np.ndarray, ground: np.ndarr
     orientation = pelvis_rotation(columns)
     standing, every = np.full(len(times), -np.inf), np.full(len(times), -np.inf)
     for side in range(2):
-        foot = foot_motion(times, list(plan.holds[side]), list(plan.swings[side]), plan.walker.figure.skeleton.feet[side])
+        foot = foot_motion(
+            times, list(plan.holds[side]), list(plan.swings[side]), plan.walker.figure.skeleton.feet[side]
+        )
         excess = _excess(plan.walker.figure, side, place, orientation, foot)
         every = np.maximum(every, excess)
         standing = np.maximum(standing, np.where(foot.heel_contact | foot.toe_contact, excess, -np.inf))

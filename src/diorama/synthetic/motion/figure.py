@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from diorama.body.model import ShapedBody
 from diorama.synthetic.feet import SIDES, pitched
 from diorama.synthetic.walk import Skeleton
 
-# One vertex in this many is kept to ask whether a planned pose cuts into something.
+# One vertex in this many (all of the hands) is kept to ask whether a planned pose cuts into something.
 _SKIN_STEP = 3
 # Skin of the heel may sink in by this much when the foot lands on it, metres.
 _HEEL_DEPTH = 0.003
@@ -72,7 +73,7 @@ class Figure:
 
     def length(self, *chain: str) -> float:
         """Summed lengths of the bones along joint names."""
-        return sum(float(np.linalg.norm(self.bone(a, b))) for a, b in zip(chain, chain[1:], strict=False))
+        return sum(float(np.linalg.norm(self.bone(a, b))) for a, b in itertools.pairwise(chain))
 
     def site(self, name: str) -> Float[np.ndarray, 3]:
         """Offset of a contact site from its joint."""
@@ -125,12 +126,16 @@ def _thinned(shaped: ShapedBody, verts: np.ndarray) -> Skin:
     table = shaped.model.skin
     weights = np.zeros((len(verts), len(JOINT_NAMES)))
     np.add.at(weights, (np.arange(len(verts))[:, None], table.joints.numpy()), table.weights.double().numpy())
-    rows = slice(None, None, _SKIN_STEP)
-    return Skin(verts[rows], weights[rows], table.joints[rows, 0].numpy())
+    owner = table.joints[:, 0].numpy()
+    hands = np.isin(owner, [JOINT_INDEX[f"{side}_{part}"] for side in SIDES for part in ("wrist", "hand")])
+    rows = np.flatnonzero(hands | (np.arange(len(verts)) % _SKIN_STEP == 0))
+    return Skin(verts[rows], weights[rows], owner[rows])
 
 
 def pose_joints(
-    rest: Float[np.ndarray, "24 3"], rotations: Float[np.ndarray, "frames 24 3 3"], pelvis: Float[np.ndarray, "frames 3"]
+    rest: Float[np.ndarray, "24 3"],
+    rotations: Float[np.ndarray, "frames 24 3 3"],
+    pelvis: Float[np.ndarray, "frames 3"],
 ) -> tuple[Float[np.ndarray, "frames 24 3"], Float[np.ndarray, "frames 24 3 3"]]:
     """Joints and global rotations from local rotations (the first is the orientation) and the pelvis joint's place."""
     places, turns = [pelvis], [rotations[:, 0]]

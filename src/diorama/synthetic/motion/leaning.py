@@ -158,9 +158,7 @@ def _leaning(walker: Walker, amount: float, number: int) -> tuple[tuple[float, .
     columns[0, index] += change
     change[2] = -max(0.0, legs_excess(figure, columns, feet))
     columns[0, CHANNEL["z"]] += change[2]
-    joints, _ = pose_joints(
-        figure.skeleton.joints, upper_body(columns, walker.manner.arm_down), pelvis_place(columns)
-    )
+    joints, _ = pose_joints(figure.skeleton.joints, upper_body(columns, walker.manner.arm_down), pelvis_place(columns))
     # The sideways entry is along the heading's left and never used: the two first become world x and y.
     kept = (float(change[0]), *(float(v) for v in change[2:]))
     return kept, joints[0, JOINT_INDEX[f"{SIDES[number]}_shoulder"]]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from diorama.synthetic.feet import Foothold, Swing
 from diorama.synthetic.curves import glide
+from diorama.synthetic.feet import Foothold, Swing
 from diorama.synthetic.motion.schedule import BodyKey, Flight
 from diorama.synthetic.motion.steps import Walker
 

@@ -81,22 +81,27 @@ def _chord(heading: float, curvature: float, distance: np.ndarray) -> Float[np.n
     return (distance * np.sinc(half / np.pi))[:, None] * np.stack([np.cos(heading + half), np.sin(heading + half)], 1)
 
 
-def continued(route: Route, action: Travel) -> Route:
+def continued(route: Route, action: Walk | WalkTo | Run | RunTo) -> Route:
     """The route with one more action."""
+    running = isinstance(action, Run | RunTo)
     if isinstance(action, Walk | Run):
-        return route.then(Piece(action.distance, action.curvature, action.speed, isinstance(action, Run)))
-    for place in waypoints(route.end[0], action):
-        route = _towards(route, place, action.speed, isinstance(action, RunTo))
-    return route
+        return route.then(Piece(action.distance, action.curvature, action.speed, running))
+    return _towards(route, action.place, action.speed, running)
 
 
-def waypoints(place: tuple[float, float], action: WalkTo | RunTo | Stairs | StepOver) -> list[tuple[float, float]]:
-    """Where an action leads somebody who stands at `place`."""
+def straightened(place: tuple[float, float], action: Travel) -> list[tuple[Walk | WalkTo | Run | RunTo, bool]]:
+    """An action of somebody at a place as plain ways, and whether each must begin straight: nobody turns on steps."""
+    if not isinstance(action, Stairs | StepOver):
+        return [(action, False)]
+    places = waypoints(place, action)
+    return [(WalkTo(p, action.speed), k == len(places) - 1) for k, p in enumerate(places)]
+
+
+def waypoints(place: tuple[float, float], action: Stairs | StepOver) -> list[tuple[float, float]]:
+    """Where an action leads somebody who stands at `place`: before what is crossed, and beyond it."""
     if isinstance(action, Stairs):
         return _over_steps(place, action.steps)
-    if isinstance(action, StepOver):
-        return _across(place, action.obstacle)
-    return [action.place]
+    return _across(place, action.obstacle)
 
 
 def _over_steps(place: tuple[float, float], steps: Sequence[Slab]) -> list[tuple[float, float]]:
@@ -106,7 +111,9 @@ def _over_steps(place: tuple[float, float], steps: Sequence[Slab]) -> list[tuple
     before = first - along * (_half_depth(steps[0], along) + _BEYOND)
     depth = _half_depth(steps[-1], along)
     after = last if 2 * depth > _LANDING else last + along * (depth + _BEYOND)
-    return [(float(p[0]), float(p[1])) for p in (before, after)]
+    # Who already stands on the first of them starts from there.
+    way = [after] if steps[0].covers(np.array(place)[None])[0] else [before, after]
+    return [(float(p[0]), float(p[1])) for p in way]
 
 
 def _across(place: tuple[float, float], obstacle: Slab) -> list[tuple[float, float]]:
@@ -136,9 +143,7 @@ def _towards(route: Route, place: tuple[float, float], speed: float, running: bo
     radius = min(radius, 0.98 * (forward**2 + across**2) / (2 * max(across, 1e-9)))
     turn = _tangent_turn(forward, across, radius)
     straight = np.sqrt(max(forward**2 + (radius - across) ** 2 - radius**2, 0.0))
-    return route.then(
-        Piece(radius * turn, side / radius, speed, running), Piece(float(straight), 0.0, speed, running)
-    )
+    return route.then(Piece(radius * turn, side / radius, speed, running), Piece(float(straight), 0.0, speed, running))
 
 
 def _tangent_turn(forward: float, across: float, radius: float) -> float:

@@ -118,7 +118,12 @@ def _rolled(pitch: float, speed: float, share: float, amount: float, seconds: fl
 
 
 def _keys(
-    walker: Walker, start: float, feet: tuple[Foothold, Foothold], body: BodyKey, steps: list[Step], strikes: list[float]
+    walker: Walker,
+    start: float,
+    feet: tuple[Foothold, Foothold],
+    body: BodyKey,
+    steps: list[Step],
+    strikes: list[float],
 ) -> tuple[BodyKey, ...]:
     """Rest, over the standing foot, one key per step above its foot, and rest again."""
     rest = np.array(body.values)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from diorama.errors import DioramaError
-from diorama.synthetic.feet import Foothold, FootMotion, pitched, upright
+from diorama.synthetic.feet import Foothold, pitched, upright
 from diorama.synthetic.layout import Layout, Slab
 from diorama.synthetic.motion.figure import Figure
 from diorama.synthetic.motion.plan import CHANNEL, CHANNELS
@@ -78,7 +77,9 @@ def sides_of(seat: Slab) -> list[Side]:
             continue
         facing = seat.yaw + turn * np.pi / 2
         edge = np.array(seat.base[:2]) + along * np.array([np.cos(facing), np.sin(facing)])
-        sides.append(Side((float(edge[0]), float(edge[1])), float(facing), float(2 * along), float(2 * across), seat.top))
+        sides.append(
+            Side((float(edge[0]), float(edge[1])), float(facing), float(2 * along), float(2 * across), seat.top)
+        )
     return sides
 
 
@@ -119,7 +120,6 @@ def seated_pose(walker: Walker, side: Side, aside: float = 0.0) -> SeatedPose:
     figure = walker.figure
     deepest = 0.0 if side.is_ground else min(0.85 * side.depth, 0.9 * figure.length("left_hip", "left_knee"))
     depths = [0.0] if side.is_ground else np.linspace(_EDGE, deepest, 14)
-    floor = float(walker.layout.ground_height(side.at(0.3)[None])[0])
     for hanging in (False,) if side.is_ground else (False, True):
         way = _dangling if hanging else _sitting
         poses = [way(walker, side, float(depth), aside) for depth in depths]
@@ -239,60 +239,3 @@ def _depth_in(walker: Walker, pose: SeatedPose) -> float:
     columns = seated_columns(walker.figure, pose)
     verts = skin_of(walker.figure, columns, feet, walker.manner.arm_down, *_BELOW)
     return float(walker.layout.penetration(verts).max())
-
-
-@dataclass(frozen=True)
-class LyingPose:
-    """Supine with bent knees: angles (radians) that lay pelvis, back and head of this person on a plane.
-
-    `reach` is the distance from the seat site to the ankles along the body, metres."""
-
-    pitch: float
-    bend: float
-    nod: float
-    reach: float
-
-
-def lying_pose(walker: Walker) -> LyingPose:
-    """Found by bisection on the skin: pelvis, then spine, then head."""
-    figure = walker.figure
-    feet = _feet_of_lying(walker)
-    pitch = _solved(
-        lambda value: PRESSED + _lowest(walker, feet, value, 0.0, 0.0, "pelvis", "left_hip", "right_hip"), -1.57, -0.9
-    )
-    trunk = ("spine1", "spine2", "spine3", "left_collar", "right_collar")
-    bend = _solved(lambda value: PRESSED / 2 + _lowest(walker, feet, pitch, value, 0.0, *trunk), -0.35, 0.2)
-    nod = _solved(lambda value: _lowest(walker, feet, pitch, bend, value, "head"), -0.45, 0.3)
-    return LyingPose(pitch, bend, nod, 0.62 * figure.length("left_hip", "left_knee", "left_ankle"))
-
-
-def _solved(gap: Callable[[float], float], low: float, high: float) -> float:
-    """Where a gap that grows with its argument is zero (the nearer end if it is nowhere)."""
-    for _ in range(18):
-        middle = (low + high) / 2
-        low, high = (middle, high) if gap(middle) < 0 else (low, middle)
-    return (low + high) / 2
-
-
-def _feet_of_lying(walker: Walker) -> list[FootMotion]:
-    reach = 0.62 * walker.figure.length("left_hip", "left_knee", "left_ankle")
-    holds = [Foothold((reach, sign * walker.half_track, 0.0), 0.0) for sign in (1, -1)]
-    return [standing_feet(walker.figure, side, [hold]) for side, hold in enumerate(holds)]
-
-
-def lying_columns(figure: Figure, point: Sequence[float], yaw: float, pose: LyingPose) -> Float[np.ndarray, "1 channels"]:
-    """The body's channels when lying with the seat site at a point and the feet towards `yaw`."""
-    turn = upright(np.array(yaw)) @ pitched(np.array(pose.pitch))
-    pelvis = np.array(point) - turn @ figure.site("seat")
-    columns = np.zeros((1, len(CHANNELS)))
-    names = ("x", "y", "z", "yaw", "pitch", "bend", "nod")
-    columns[0, [CHANNEL[name] for name in names]] = (*pelvis, yaw, pose.pitch, pose.bend, pose.nod)
-    return columns
-
-
-def _lowest(
-    walker: Walker, feet: Sequence[FootMotion], pitch: float, bend: float, nod: float, *owners: str
-) -> float:
-    """Lowest skin of some joints above a plane on which the seat site lies, metres."""
-    columns = lying_columns(walker.figure, (0.0, 0.0, 0.0), 0.0, LyingPose(pitch, bend, nod, 0.0))
-    return float(skin_of(walker.figure, columns, feet, walker.manner.arm_down, *owners)[..., 2].min())

@@ -13,7 +13,7 @@ from diorama.synthetic.layout import Layout
 from diorama.synthetic.motion.figure import Figure
 from diorama.synthetic.motion.route import Route
 from diorama.synthetic.motion.strides import Stride, stride
-from diorama.synthetic.motion.terrain import foot_fits, foothold, surface_height
+from diorama.synthetic.motion.terrain import foot_fits, foothold, near, surface_height
 from diorama.synthetic.walk import Manner
 
 # Longest comfortable step that leads up or down, in legs.
@@ -75,9 +75,7 @@ class Walker:
         return centres + outward * narrow * self.half_track * left, headings + outward * self.manner.toe_out
 
 
-def turning_steps(
-    walker: Walker, centre: tuple[float, float], heading: float, angle: float, first: int
-) -> list[Step]:
+def turning_steps(walker: Walker, centre: tuple[float, float], heading: float, angle: float, first: int) -> list[Step]:
     """Steps on the spot; the last one brings the feet together."""
     count = max(1, int(np.ceil(abs(angle) / _TURN_STEP)))
     headings = heading + angle * np.arange(1, count + 1) / count
@@ -111,6 +109,7 @@ def travel_steps(walker: Walker, route: Route, first: int) -> list[Step]:
     """
     strides = [stride(walker.figure, walker.manner, piece.speed, piece.running) for piece in route.pieces]
     grid = np.linspace(0, route.length, max(2, int(np.ceil(route.length / _GRID)) + 1))
+    walker = replace(walker, layout=near(walker.layout, route.at(grid)[0], 1.0))
     length = _step_lengths(route, strides, grid, walker.figure.leg)
     free, cost, height = _standing_places(walker, route, grid)
     if free.all() and np.ptp(cost) == 0 and _even(walker, route, grid):
@@ -141,7 +140,7 @@ def _standing_places(
         xy, yaw = walker.beside(side, centres, headings)
         free[:, side], held = foot_fits(walker.layout, walker.figure, side, xy, yaw)
         roomy, _ = foot_fits(walker.layout, walker.figure, side, xy, yaw, _ROOM)
-        cost[:, side] = 0.4 * ~held[:, 0] + 1.0 * ~held[:, 1] + 0.2 * ~roomy
+        cost[:, side] = 0.4 * ~held[:, 0] + 1.0 * ~held[:, 1] + 0.4 * ~roomy
         height[:, side] = walker.layout.ground_height(xy)
     return free, cost, height
 

@@ -13,9 +13,10 @@ from diorama.errors import DioramaError
 from diorama.synthetic.feet import Foothold, Swing, bump, detour, lift_over, sole_points, swing
 from diorama.synthetic.layout import Layout
 from diorama.synthetic.motion.figure import Figure
-from diorama.synthetic.motion.terrain import surface_height
+from diorama.synthetic.motion.terrain import near, surface_height
 
 CLEARANCE = 0.018
+_PLAIN = Swing()
 # Near its ends a swing may be this much (metres) deeper in the ground than the standing soles are; the clearance is
 # reached where the bump has this inverse share of its height.
 _SUNK, _ONSET = 0.001, 1.5
@@ -36,14 +37,13 @@ _STANDS_OUT = 0.04
 _PEAKS = (0.5, 0.36, 0.64)
 
 
-def carried(
-    layout: Layout, figure: Figure, side: int, leave: Foothold, land: Foothold, base: Swing = Swing()
-) -> Swing:
+def carried(layout: Layout, figure: Figure, side: int, leave: Foothold, land: Foothold, base: Swing = _PLAIN) -> Swing:
     """The swing between two footholds that accelerates the ankle least; lift and flick of `base` come on top.
 
     Raises:
         DioramaError: something too high stands between the footholds.
     """
+    layout = near(layout, np.array([leave.ground[:2], land.ground[:2]]), figure.toe_front + 0.3)
     wide, shape = _grown(layout), figure.skeleton.feet[side]
     ankle, foot, toes = swing(_SAMPLES, leave, land, shape, base)
     points = sole_points(ankle, foot, toes, shape, figure.outlines[side])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -21,6 +23,19 @@ def surface_height(layout: Layout, xy: Float[np.ndarray, "*n 2"]) -> Float[np.nd
     for slab in layout.slabs:
         height = np.where(slab.covers(xy), np.maximum(height, slab.top), height)
     return height
+
+
+def near(layout: Layout, points: Float[np.ndarray, "*n 2"], reach: float) -> Layout:
+    """The layout with only those slabs that come within `reach` metres of the box around some ground points."""
+    flat = points.reshape(-1, 2)
+    low, high = flat.min(0) - reach, flat.max(0) + reach
+    kept = []
+    for slab in layout.slabs:
+        radius = 0.5 * float(np.hypot(*slab.size[:2]))
+        middle = np.array(slab.base[:2])
+        if (middle + radius >= low).all() and (middle - radius <= high).all():
+            kept.append(slab)
+    return replace(layout, slabs=tuple(kept))
 
 
 def ground_normal(layout: Layout, xy: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
@@ -67,9 +82,7 @@ def _flat_foot(
     return standing[:, None] + sole @ np.swapaxes(level, 1, 2), standing[:, None] + sites @ np.swapaxes(level, 1, 2)
 
 
-def foothold(
-    layout: Layout, figure: Figure, side: int, xy: Float[np.ndarray, 2], yaw: float
-) -> Foothold:
+def foothold(layout: Layout, figure: Figure, side: int, xy: Float[np.ndarray, 2], yaw: float) -> Foothold:
     """A flat foot standing on the layout for ever; when it came and goes is for the planner to say."""
     _, held = foot_fits(layout, figure, side, xy[None], np.array([yaw]))
     x, y = (float(v) for v in xy)

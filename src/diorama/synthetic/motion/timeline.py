@@ -10,23 +10,39 @@ import numpy as np
 from diorama.errors import DioramaError
 from diorama.synthetic.feet import Foothold, Roll, Swing
 from diorama.synthetic.motion.actions import (
-    Action, Crouch, GetUp, GetUpFromLying, LeanHand, Lie, LieDown, Run, RunTo, Script, Sit, SitDown, Stairs, Stand,
-    StepOver, Travel, TurnRound, Walk, WalkTo,
+    Action,
+    Crouch,
+    GetUp,
+    GetUpFromLying,
+    LeanHand,
+    Lie,
+    LieDown,
+    Run,
+    RunTo,
+    Script,
+    Sit,
+    SitDown,
+    Stairs,
+    Stand,
+    StepOver,
+    TurnRound,
+    Walk,
+    WalkTo,
 )  # fmt: skip
 from diorama.synthetic.motion.leaning import lean_hand
+from diorama.synthetic.motion.lying import Lying, get_up_from_lying, lie_down, open_seats
 from diorama.synthetic.motion.plan import Glide, PalmHold, Plan, SeatHold, Span
-from diorama.synthetic.motion.resting import (
-    Lying, Seated, get_up, get_up_from_lying, lie_down, open_seats, sit_down,
-)  # fmt: skip
-from diorama.synthetic.motion.route import Route, angle_to, continued, waypoints
-from diorama.synthetic.motion.schedule import KEY_COLUMNS, BodyKey, Flight, scheduled
+from diorama.synthetic.motion.route import Route, angle_to, continued, straightened
+from diorama.synthetic.motion.schedule import BodyKey, Flight, scheduled
+from diorama.synthetic.motion.sitting import Seated, get_up, sit_down
 from diorama.synthetic.motion.steps import Step, Walker, shuffled_steps, travel_steps, turning_steps
 from diorama.synthetic.motion.swings import carried
 from diorama.synthetic.motion.ways import way_round
 
 _TRAVEL = (Walk, WalkTo, Run, RunTo, Stairs, StepOver)
-# Somebody who stands turns on the spot before walking if the way leads more than this aside; who walks, stops for it.
-_TURN_FIRST, _STOP_FOR = 0.7, 1.9
+# Somebody who stands turns on the spot before walking if the way leads more than this aside; who walks, stops for it;
+# and before steps and obstacles for less.
+_TURN_FIRST, _STOP_FOR, _STRAIGHT = 0.7, 1.9, 0.08
 # Who is this near (metres) to a seat need not walk there; m/s of those who do.
 _NEAR, _APPROACH_SPEED = 0.35, 1.0
 # Who walks round something keeps this far from it (metres, at 1.72 m).
@@ -41,14 +57,7 @@ def planned(walker: Walker, script: Script) -> Plan:
     Raises:
         DioramaError: an action that cannot be done here or from here.
     """
-    line = Timeline.at(walker, script.start, script.heading)
-    actions = list(script.actions)
-    while actions:
-        if isinstance(actions[0], _TRAVEL):
-            actions = line.travel(actions)
-        else:
-            line.do(actions.pop(0))
-    return line.plan()
+    return Timeline.of(walker, script).plan()
 
 
 @dataclass
@@ -83,6 +92,18 @@ class Timeline:
         first = 0 if walker.manner.phase % 1 < 0.5 else 1
         return cls(walker, place, heading, ([feet[0]], [feet[1]]), [BodyKey(0.0, values)], first=first)
 
+    @classmethod
+    def of(cls, walker: Walker, script: Script) -> Timeline:
+        """Somebody who has done a script."""
+        line = cls.at(walker, script.start, script.heading)
+        actions = list(script.actions)
+        while actions:
+            if isinstance(actions[0], _TRAVEL):
+                actions = line.travel(actions)
+            else:
+                line.do(actions.pop(0))
+        return line
+
     def do(self, action: Action) -> None:
         """Append an action that does not travel."""
         match action:
@@ -110,20 +131,30 @@ class Timeline:
                 raise DioramaError(f"{type(action).__name__} is no action", where="script", fix="see motion.actions")
 
     def travel(self, actions: Sequence[Action]) -> list[Action]:
-        """Append the first actions, as many as travel without a stop; returns the others."""
+        """Append the first actions, as many as travel; returns the others."""
         rest = list(actions)
-        route = Route(self.place, self.heading)
         while rest and isinstance(rest[0], _TRAVEL):
-            angle = _angle_to_first(route, rest[0])
-            if abs(angle) > (_STOP_FOR if route.pieces else _TURN_FIRST):
-                if route.pieces:
-                    break
-                self.turn(angle)
-                route = Route(self.place, self.heading)
-            route = continued(route, rest.pop(0))
-        if route.pieces:
-            self.step(travel_steps(self.walker, route, self.first))
+            route = self._route(rest)
+            if route.pieces:
+                self.step(travel_steps(self.walker, route, self.first))
         return rest
+
+    def _route(self, rest: list[Action]) -> Route:
+        """The way of the first actions, which are taken away, as far as nobody must stop to turn; who stands turns now."""
+        route = Route(self.place, self.heading)
+        while rest and isinstance(action := rest[0], _TRAVEL):
+            del rest[0]
+            ways = straightened(route.end[0], action)
+            for k, (way, straight) in enumerate(ways):
+                angle = _angle_to(route, way)
+                if route.pieces and abs(angle) > (_STRAIGHT if straight else _STOP_FOR):
+                    rest[:0] = [way for way, _ in ways[k:]]
+                    return route
+                if not route.pieces and abs(angle) > (_STRAIGHT if straight else _TURN_FIRST):
+                    self.turn(angle)
+                    route = Route(self.place, self.heading)
+                route = continued(route, way)
+        return route
 
     def turn(self, angle: float) -> None:
         """Turn on the spot."""
@@ -157,9 +188,7 @@ class Timeline:
             way = way_round(self.walker.layout, self.place, far, _ELBOW_ROOM * self.walker.figure.size)
             if way is None:
                 raise DioramaError("there is no way to walk there", where="script", fix="make room")
-            rest: list[Action] = [WalkTo(place, speed=_APPROACH_SPEED) for place in way]
-            while rest:
-                rest = self.travel(rest)
+            self.travel([WalkTo(place, speed=_APPROACH_SPEED) for place in way])
         self.turn(float(np.angle(np.exp(1j * (heading - self.heading)))))
         if np.hypot(goal[0] - self.place[0], goal[1] - self.place[1]) > 1e-6:
             self.step(shuffled_steps(self.walker, self.place, goal, self.heading, self.first))
@@ -225,12 +254,9 @@ def _base(step: Step, leg: float) -> Swing:
     return Swing(lift=_HEEL_UP * leg, flick=_FLICK) if step.stride.running else Swing()
 
 
-def _angle_to_first(route: Route, action: Travel) -> float:
-    """How far somebody at the end of a route must turn to look where an action leads."""
-    if isinstance(action, Walk | Run):
-        return 0.0
+def _angle_to(route: Route, way: Walk | WalkTo | Run | RunTo) -> float:
+    """How far somebody at the end of a route must turn to look where a way leads."""
     place, heading = route.end
-    target = waypoints(place, action)[0]
-    if np.hypot(target[0] - place[0], target[1] - place[1]) < 1e-3:
+    if isinstance(way, Walk | Run) or np.hypot(way.place[0] - place[0], way.place[1] - place[1]) < 1e-3:
         return 0.0
-    return angle_to(place, heading, target)
+    return angle_to(place, heading, way.place)

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from diorama.synthetic.layout import Layout, Slab
+from diorama.synthetic.motion.terrain import near
+
+_WIDE = 4.0
 
 
 def way_round(
     layout: Layout, start: tuple[float, float], goal: tuple[float, float], room: float
 ) -> list[tuple[float, float]] | None:
-    """Places to walk through, the goal last, `room` metres away from everything but steps; None if there is no way.
+    """Places to walk through, the goal last, `room` metres away from everything; None if there is no way.
 
-    Start and goal may themselves be nearer to things than that.
+    Start and goal may themselves be nearer to things than that; if one of them is on steps, steps are ground. What is
+    more than 4 m off the direct way is no help and no hindrance.
     """
-    blocks = [_grown(slab, room) for slab in layout.slabs if slab.kind != "step"]
-    corners = [corner for block in blocks for corner in _corners(_grown(block, 0.02))]
-    nodes = np.array([start, goal, *corners])
-    costs = np.full((len(nodes), len(nodes)), np.inf)
-    for i, j in itertools.combinations(range(len(nodes)), 2):
-        # Beside a seat that somebody comes from or goes to there is less room.
-        near = [_tightened(block, room, *nodes[[k for k in (i, j) if k < 2]]) for block in blocks]
-        if not any(crosses(block, nodes[i], nodes[j]) for block in near):
-            costs[i, j] = np.linalg.norm(nodes[i] - nodes[j])
-    costs[~np.isfinite(costs)] = 0.0
-    length, before = dijkstra(costs, directed=False, indices=0, return_predecessors=True)
+    nearby = near(layout, np.array([start, goal]), _WIDE)
+    ends = np.array([start, goal])
+    on_steps = any(slab.covers(ends).any() for slab in nearby.of_kind("step"))
+    blocks = [_grown(slab, room) for slab in nearby.slabs if slab.kind != "step" or not on_steps]
+    # Beside a seat that somebody comes from or goes to there is less room.
+    tight = [_tightened(block, room, np.array(start), np.array(goal)) for block in blocks]
+    nodes = np.concatenate([np.array([start, goal]), *(_corners(_grown(block, 0.02)) for block in blocks)])
+    one, two = np.triu_indices(len(nodes), 1)
+    free = np.ones(len(one), bool)
+    for block, shrunk in zip(blocks, tight, strict=True):
+        from_end = one < 2
+        for rows, box in ((~from_end, block), (from_end, shrunk)):
+            free[rows] &= ~crosses(box, nodes[one[rows]], nodes[two[rows]])
+    lengths = np.linalg.norm(nodes[one] - nodes[two], axis=1)
+    graph = csr_matrix((lengths[free], (one[free], two[free])), shape=(len(nodes), len(nodes)))
+    length, before = dijkstra(graph, directed=False, indices=0, return_predecessors=True)
     if not np.isfinite(length[1]):
         return None
     way, at = [], 1
@@ -59,19 +68,13 @@ def _tightened(block: Slab, room: float, *ends: np.ndarray) -> Slab:
     return block
 
 
-def crosses(slab: Slab, one: Float[np.ndarray, 2], two: Float[np.ndarray, 2]) -> bool:
-    """Whether a straight line over the ground passes through a box."""
-    ends = slab.local(np.array([[*one, 0.0], [*two, 0.0]]))[:, :2]
-    way = ends[1] - ends[0]
+def crosses(slab: Slab, one: Float[np.ndarray, "n 2"], two: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
+    """Which straight lines over the ground pass through a box (the slab method, in the box's axes)."""
+    start, end = (slab.local(np.concatenate([ends, np.zeros((len(ends), 1))], 1))[:, :2] for ends in (one, two))
     half = np.array(slab.size[:2]) / 2
-    first, last = 0.0, 1.0
-    for axis in range(2):
-        if abs(way[axis]) < 1e-12:
-            if abs(ends[0, axis]) >= half[axis]:
-                return False
-            continue
-        near, far = sorted(((-half[axis] - ends[0, axis]) / way[axis], (half[axis] - ends[0, axis]) / way[axis]))
-        first, last = max(first, near), min(last, far)
+    way = np.where(np.abs(end - start) < 1e-12, 1e-12, end - start)
+    gates = np.sort(np.stack([(-half - start) / way, (half - start) / way]), axis=0)
+    first, last = np.maximum(gates[0].max(1), 0.0), np.minimum(gates[1].min(1), 1.0)
     return last - first > 1e-9
 
 

@@ -18,7 +18,7 @@ from diorama.synthetic.motion.plan import Plan
 from diorama.synthetic.motion.posing import body_rotations, pelvis_place
 from diorama.synthetic.motion.steps import Walker
 from diorama.synthetic.motion.timeline import planned
-from diorama.synthetic.walk import Manner, Motion
+from diorama.synthetic.walk import PLAIN_MANNER, Manner, Motion
 
 
 def perform(
@@ -26,7 +26,7 @@ def perform(
     script: Script,
     layout: Layout,
     times: Float[np.ndarray, " frames"],
-    manner: Manner = Manner(),
+    manner: Manner = PLAIN_MANNER,
 ) -> Motion:
     """What a person does at some times (seconds; before the script's start and after its end the person stands still).
 
@@ -41,9 +41,7 @@ def perform(
     return frames_of(plan, np.clip(times + script.begin, 0, plan.seconds))
 
 
-def duration(
-    person: ShapedBody | Figure, script: Script, layout: Layout, manner: Manner = Manner()
-) -> float:
+def duration(person: ShapedBody | Figure, script: Script, layout: Layout, manner: Manner = PLAIN_MANNER) -> float:
     """Seconds that a script takes from its `begin` on."""
     figure = person if isinstance(person, Figure) else Figure.of(person)
     return planned(Walker(figure, layout, manner), script).seconds - script.begin
