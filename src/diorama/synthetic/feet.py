@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from diorama.synthetic.curves import glide
+from diorama.synthetic.curves import eased, glide
 
 SIDES = ("left", "right")
 FOOT_SITES = ("left_heel", "right_heel", "left_toe", "right_toe")
 _ZERO = np.zeros(1)
 # Shares of the rolls over which the one-sided differences at a stance's ends are taken.
 _STRIKE_STEP, _LEAVE_STEP = 1 / 100, 1 / 270
+# Mid-swing is what is this share of the swing's time away from both ends.
+_MID_SWING = 0.3
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,17 @@ class FootShape:
 
 @dataclass(frozen=True)
 class FootMotion:
-    """One foot over frames, world frame: ankle position, rotations of foot and toes, and what touches the ground."""
+    """One foot over frames, world frame: ankle position, rotations of foot and toes, and what touches the ground.
+
+    `swinging` rises smoothly from 0 while the foot stands to 1 in mid-swing.
+    """
 
     ankle: Float[np.ndarray, "frames 3"]
     foot: Float[np.ndarray, "frames 3 3"]
     toes: Float[np.ndarray, "frames 3 3"]
     heel_contact: Bool[np.ndarray, " frames"]
     toe_contact: Bool[np.ndarray, " frames"]
+    swinging: Float[np.ndarray, " frames"]
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,7 @@ def foot_motion(
 ) -> FootMotion:
     """The motion of one foot over its footholds in order; `swings[k]` leads from foothold k to the next."""
     ankle, foot, toes = np.empty((len(times), 3)), np.empty((len(times), 3, 3)), np.empty((len(times), 3, 3))
-    heel, toe = np.zeros(len(times), bool), np.zeros(len(times), bool)
+    heel, toe, swinging = np.zeros(len(times), bool), np.zeros(len(times), bool), np.zeros(len(times))
     for k, hold in enumerate(holds):
         rows = np.flatnonzero((times >= hold.on) & (times <= hold.off))
         if len(rows):
@@ -229,7 +235,8 @@ def foot_motion(
             if len(rows):
                 u = (times[rows] - hold.off) / (holds[k + 1].on - hold.off)
                 ankle[rows], foot[rows], toes[rows] = swing(u, hold, holds[k + 1], shape, swings[k])
-    return FootMotion(ankle, foot, toes, heel, toe)
+                swinging[rows] = eased(u / _MID_SWING) * eased((1 - u) / _MID_SWING)
+    return FootMotion(ankle, foot, toes, heel, toe, swinging)
 
 
 def _touching(times: np.ndarray, hold: Foothold) -> tuple[np.ndarray, np.ndarray]:

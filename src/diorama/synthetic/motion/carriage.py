@@ -24,7 +24,7 @@ _FORESIGHT = 0.15
 # A run begins so long before its first flight and ends so long after its last, seconds.
 _RUN_IN = 0.35
 # A swinging leg lowers the pelvis by at most this much, metres.
-_PULL = 0.08
+_PULL = 0.11
 # How much the body of a person at rest sways (metres, radians), how often (Hz), and at which pitch one lies.
 _SWAY = {
     "x": 0.003, "y": 0.003, "bend": 0.008, "twist": 0.012, "tilt": 0.006, "nod": 0.03, "look": 0.07,

@@ -13,10 +13,11 @@ from diorama.synthetic.layout import Layout
 from diorama.synthetic.motion.actions import Script
 from diorama.synthetic.motion.arms import reach_out
 from diorama.synthetic.motion.carriage import body_curves, pelvis_rotation
-from diorama.synthetic.motion.figure import Figure
+from diorama.synthetic.motion.figure import Figure, Skin, pose_joints, pose_skin
 from diorama.synthetic.motion.plan import Plan
 from diorama.synthetic.motion.posing import body_rotations, pelvis_place
 from diorama.synthetic.motion.steps import Walker
+from diorama.synthetic.motion.terrain import near
 from diorama.synthetic.motion.timeline import planned
 from diorama.synthetic.walk import PLAIN_MANNER, Manner, Motion
 
@@ -50,6 +51,29 @@ def duration(person: ShapedBody | Figure, script: Script, layout: Layout, manner
 def frames_of(plan: Plan, times: Float[np.ndarray, " frames"]) -> Motion:
     """Frames of a plan; times are those of the script, from 0 to `plan.seconds`."""
     figure = plan.walker.figure
+    rotations, pelvis, feet = _posed(plan, times)
+    rotvecs = rotvec_of(rotations)
+    contacts = _contacts(plan, times, feet)
+    return Motion(rotvecs[:, 0], rotvecs[:, 1:], pelvis - figure.skeleton.joints[0], contacts, CONTACT_SITE_NAMES)
+
+
+def deepest(plan: Plan, times: Float[np.ndarray, " frames"], *, thin: int = 7) -> float:
+    """How deep (metres) the skin is in the layout at some times, for every `thin`-th vertex of the figure's skin.
+
+    Plans keep feet, seated legs, backs and planted hands out of things; nobody plans where a swinging hand goes."""
+    figure = plan.walker.figure
+    rotations, pelvis, _ = _posed(plan, times)
+    joints, turns = pose_joints(figure.skeleton.joints, rotations, pelvis)
+    skin = Skin(figure.skin.rest[::thin], figure.skin.weights[::thin], figure.skin.owner[::thin])
+    verts = pose_skin(skin, figure.skeleton.joints, joints, turns)
+    return float(near(plan.walker.layout, verts[..., :2], 0.0).penetration(verts).max())
+
+
+def _posed(
+    plan: Plan, times: Float[np.ndarray, " frames"]
+) -> tuple[Float[np.ndarray, "frames 24 3 3"], Float[np.ndarray, "frames 3"], list[FootMotion]]:
+    """Local rotations, pelvis and feet."""
+    figure = plan.walker.figure
     columns = body_curves(plan)(times)
     pelvis = _seated(plan, times, columns, pelvis_place(columns))
     feet = [
@@ -59,9 +83,7 @@ def frames_of(plan: Plan, times: Float[np.ndarray, " frames"]) -> Motion:
     rotations = body_rotations(figure, columns, pelvis, feet, plan.walker.manner.arm_down)
     for hold in plan.palms:
         reach_out(figure, times, hold, rotations, pelvis)
-    rotvecs = rotvec_of(rotations)
-    contacts = _contacts(plan, times, feet)
-    return Motion(rotvecs[:, 0], rotvecs[:, 1:], pelvis - figure.skeleton.joints[0], contacts, CONTACT_SITE_NAMES)
+    return rotations, pelvis, feet
 
 
 def _seated(plan: Plan, times: np.ndarray, columns: np.ndarray, pelvis: np.ndarray) -> Float[np.ndarray, "frames 3"]:

@@ -18,6 +18,8 @@ from diorama.synthetic.walk import FULL_LEG, pose_leg
 STRAIGHT_LEG = 0.998
 # A standing leg may be this much (of its length) straighter between the samples of the pelvis's height.
 _INTERPOLATED = 0.002
+# In mid-swing the straightening of the leg is slowed down from this much (of its length) earlier on.
+_EARLIER = 0.05
 
 
 def body_rotations(
@@ -46,7 +48,7 @@ def _within_reach(
     length = figure.length(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
     hip = pelvis + orientation @ figure.bone("pelvis", f"{side}_hip")
     span = np.linalg.norm(foot.ankle - hip, axis=1)
-    free = (FULL_LEG + _INTERPOLATED) * length
+    free = (FULL_LEG + _INTERPOLATED - _EARLIER * foot.swinging) * length
     room = STRAIGHT_LEG * length - free
     # tanh starts without curvature: nothing changes below the limit, and nothing jumps at it.
     kept = free + room * np.tanh(np.maximum(span - free, 0) / room)
@@ -58,7 +60,7 @@ def standing_feet(figure: Figure, side: int, holds: Sequence[Foothold]) -> FootM
     """One flat foot per row."""
     parts = [stance(np.zeros(1), replace(hold, on=-np.inf, off=np.inf), figure.skeleton.feet[side]) for hold in holds]
     ankle, foot, toes = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return FootMotion(ankle, foot, toes, np.ones(len(holds), bool), np.ones(len(holds), bool))
+    return FootMotion(ankle, foot, toes, np.ones(len(holds), bool), np.ones(len(holds), bool), np.zeros(len(holds)))
 
 
 def skin_of(

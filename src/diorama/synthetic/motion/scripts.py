@@ -30,10 +30,11 @@ from diorama.synthetic.motion.actions import (
     WalkTo,
 )  # fmt: skip
 from diorama.synthetic.motion.figure import Figure
+from diorama.synthetic.motion.performance import deepest
 from diorama.synthetic.motion.route import waypoints
 from diorama.synthetic.motion.steps import Walker
 from diorama.synthetic.motion.strides import GRAVITY
-from diorama.synthetic.motion.timeline import Timeline
+from diorama.synthetic.motion.timeline import Timeline, planned
 from diorama.synthetic.motion.ways import crosses, free_places, way_round
 from diorama.synthetic.walk import PLAIN_MANNER, Manner
 
@@ -42,8 +43,10 @@ Rng = np.random.Generator
 Offer = Callable[[], tuple[Action, ...]]
 
 # Room around walkers, metres at 1.72 m; how far the area reaches beyond what stands in it.
-_ROOM, _MARGIN = 0.4, 2.5
+_ROOM, _MARGIN = 0.45, 2.5
 _TRIES = 40
+# Scripts are checked so many times a second, and may bring the skin this deep into something, metres.
+_CHECKS, _TOUCH = 12.0, 0.0045
 # Walks end at least this far from where they start, metres; from this distance on somebody may run.
 _NEAREST, _RUN_FROM = 1.2, 5.0
 _RUN_SHARE = 0.2
@@ -94,13 +97,15 @@ def random_script(
 
 
 def _with(walker: Walker, script: Script, actions: tuple[Action, ...]) -> Script:
-    """The script with more actions, or as it was if this person cannot do them."""
+    """The script with more actions, or as it was if this person cannot do them, or would touch something on the way."""
     longer = Script(script.start, script.heading, (*script.actions, *actions))
     try:
-        Timeline.of(walker, longer).plan()
+        begun = Timeline.of(walker, script).time
+        plan = planned(walker, longer)
     except DioramaError:
         return script
-    return longer
+    times = np.arange(max(begun - 1.0, 0.0), plan.seconds, 1 / _CHECKS)
+    return longer if deepest(plan, times) < _TOUCH else script
 
 
 def _reached(walker: Walker, line: Timeline, actions: tuple[Action, ...]) -> tuple[Action, ...]:

@@ -75,9 +75,12 @@ def _flat_foot(
     normal = ground_normal(layout, xy)
     level = standing_frame(yaw, normal)
     standing = np.concatenate([xy, layout.ground_height(xy)[:, None]], 1) + shape.ankle_height * normal
-    sole = np.concatenate([behind, shape.ball + front]) * [1, 0, 1]
-    outward = sole - sole.mean(0)
-    sole = sole + margin * outward / np.linalg.norm(outward, axis=1, keepdims=True) - [0, shape.ankle_height, 0]
+    outline = np.concatenate([behind, shape.ball + front])[:, [0, 2]]
+    # A grid over the whole sole: a thin bar would slip between points of its outline.
+    low, high = outline.min(0) - margin, outline.max(0) + margin
+    across, along = np.linspace(low[0], high[0], 3), np.linspace(low[1], high[1], 9)
+    grid = np.stack(np.meshgrid(across, along), -1).reshape(-1, 2)
+    sole = np.insert(grid, 1, -shape.ankle_height, axis=1)
     sites = np.stack([shape.heel, shape.ball + shape.toe]) @ pitched(np.array(shape.flat_pitch)).T
     return standing[:, None] + sole @ np.swapaxes(level, 1, 2), standing[:, None] + sites @ np.swapaxes(level, 1, 2)
 

@@ -37,6 +37,7 @@ from diorama.synthetic.motion.schedule import BodyKey, Flight, scheduled
 from diorama.synthetic.motion.sitting import Seated, get_up, sit_down
 from diorama.synthetic.motion.steps import Step, Walker, shuffled_steps, travel_steps, turning_steps
 from diorama.synthetic.motion.swings import carried
+from diorama.synthetic.motion.terrain import foot_fits, near
 from diorama.synthetic.motion.ways import way_round
 
 _TRAVEL = (Walk, WalkTo, Run, RunTo, Stairs, StepOver)
@@ -46,7 +47,7 @@ _TURN_FIRST, _STOP_FOR, _STRAIGHT = 0.7, 1.9, 0.08
 # Who is this near (metres) to a seat need not walk there; m/s of those who do.
 _NEAR, _APPROACH_SPEED = 0.35, 1.0
 # Who walks round something keeps this far from it (metres, at 1.72 m).
-_ELBOW_ROOM = 0.36
+_ELBOW_ROOM = 0.42
 # How high (in legs) and how far over (radians) a runner's foot is pulled in the swing.
 _HEEL_UP, _FLICK = 0.20, 0.5
 
@@ -87,6 +88,8 @@ class Timeline:
         """Somebody standing."""
         centre = np.array(place, np.float64)
         feet = [walker.stand(side, centre, heading) for side in range(2)]
+        for side, foot in enumerate(feet):
+            _need_room(walker, side, foot)
         ground = max(foot.ground[2] for foot in feet)
         values = (*place, ground, heading, walker.manner.phase, 0.0, 0.0, walker.manner.elbow, 0.0)
         first = 0 if walker.manner.phase % 1 < 0.5 else 1
@@ -166,6 +169,8 @@ class Timeline:
     def step(self, steps: list[Step]) -> None:
         """Append steps from standing to standing."""
         self.need("standing")
+        for step in steps:
+            _need_room(self.walker, step.side, step.hold)
         bout = scheduled(self.walker, self.time, (self.holds[0][-1], self.holds[1][-1]), self.keys[-1], steps)
         for side in range(2):
             begun = len(self.holds[side]) - 1
@@ -247,6 +252,15 @@ class Timeline:
             tuple(self.carried),
             max(self.time, 1e-3),
         )  # fmt: skip
+
+
+def _need_room(walker: Walker, side: int, hold: Foothold) -> None:
+    """Refuse a foothold into which something sticks."""
+    place = np.array([hold.ground[:2]])
+    fits, _ = foot_fits(near(walker.layout, place, 1.0), walker.figure, side, place, np.array([hold.yaw]))
+    if not fits[0]:
+        x, y, _ = hold.ground
+        raise DioramaError(f"no room to stand at ({x:.2f}, {y:.2f})", where="script", fix="go elsewhere, or make room")
 
 
 def _base(step: Step, leg: float) -> Swing:
