@@ -7,8 +7,8 @@ import pytest
 
 from diorama.body.joints import JOINT_PARENTS
 from diorama.errors import DioramaError
-from diorama.export.amass import SMPLX_REST_PELVIS, AmassConfig, read_amass, resample_rotations, write_amass
-from diorama.geometry.rotations import matrix_of, rotvec_of
+from diorama.export.amass import SMPLX_REST_PELVIS, AmassConfig, read_amass, write_amass
+from diorama.geometry.rotations import matrix_of, resample_rotations, rotvec_of
 
 # What the two kinds of readers ask for (the Blender add-on; the robot retargeters).
 NEEDED = {"trans", "gender", "betas", "poses", "mocap_framerate", "mocap_frame_rate", "pose_body", "root_orient"}

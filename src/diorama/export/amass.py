@@ -27,7 +27,7 @@ from diorama.assets import atomic_path
 from diorama.body.phenotypes import PHENOTYPES
 from diorama.body.smpl import SMPL_FAMILY
 from diorama.errors import DioramaError
-from diorama.geometry.rotations import matrix_of, rotvec_of
+from diorama.geometry.rotations import resample_rotations
 from diorama.reconstruction import Person, Reconstruction
 
 BODY_JOINTS = 21
@@ -133,19 +133,6 @@ def resample(
 ) -> Float[np.ndarray, "m 3"]:
     """Values at the times `at`, linear in between."""
     return np.stack([np.interp(at, times, column) for column in values.T], -1)
-
-
-def resample_rotations(
-    rotvecs: Float[np.ndarray, "frames joints 3"], times: Float[np.ndarray, " frames"], at: Float[np.ndarray, " m"]
-) -> Float[np.ndarray, "m joints 3"]:
-    """Rotation vectors at the times `at`, along the shortest turn between neighbouring frames."""
-    if len(times) == 1:
-        return np.repeat(rotvecs, len(at), 0)
-    left = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
-    share = np.clip((at - times[left]) / (times[left + 1] - times[left]), 0, 1)[:, None, None]
-    rotations = matrix_of(rotvecs)
-    step = rotvec_of(np.swapaxes(rotations[:-1], -1, -2) @ rotations[1:])
-    return rotvec_of(rotations[left] @ matrix_of(share * step[left]))
 
 
 @dataclass(frozen=True)

@@ -101,3 +101,16 @@ def matrix_of(rotvec: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batc
 def rotvec_of(matrix: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*batch 3"]:
     """`log_so3` for numpy arrays, float64 inside."""
     return log_so3(torch.from_numpy(np.asarray(matrix, np.float64))).numpy()
+
+
+def resample_rotations(
+    rotvecs: Float[np.ndarray, "frames joints 3"], times: Float[np.ndarray, " frames"], at: Float[np.ndarray, " m"]
+) -> Float[np.ndarray, "m joints 3"]:
+    """Rotation vectors at the times `at`, along the shortest turn between neighbouring frames."""
+    if len(times) == 1:
+        return np.repeat(rotvecs, len(at), 0)
+    left = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(times) - 2)
+    share = np.clip((at - times[left]) / (times[left + 1] - times[left]), 0, 1)[:, None, None]
+    rotations = matrix_of(rotvecs)
+    step = rotvec_of(np.swapaxes(rotations[:-1], -1, -2) @ rotations[1:])
+    return rotvec_of(rotations[left] @ matrix_of(share * step[left]))

@@ -14,7 +14,7 @@ from diorama.geometry.rotations import rotvec_of
 from diorama.synthetic.feet import FOOT_SITES, SIDES, FootMotion, Footprints, FootShape, Gait, upright, walk_foot
 
 # Straighter than this share of its length, a leg's knee would snap from frame to frame.
-_FULL_LEG = 0.988
+FULL_LEG = 0.988
 _GAIT = Gait()
 
 
@@ -59,6 +59,9 @@ class Manner:
     lean: float = 0.04
 
 
+PLAIN_MANNER = Manner()
+
+
 @dataclass(frozen=True)
 class Skeleton:
     """Rest joints (metres, body axes) and the feet's sites of one shaped body."""
@@ -89,22 +92,23 @@ class Skeleton:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A walking body in SMPL terms over frames, world +Z up, and which of `FOOT_SITES` touch the ground."""
+class Motion:
+    """A moving body in SMPL terms over frames, world +Z up, and which contact sites (`sites`) touch something."""
 
     global_orient: Float[np.ndarray, "frames 3"]
     body_pose: Float[np.ndarray, "frames 23 3"]
     transl: Float[np.ndarray, "frames 3"]
-    contacts: Bool[np.ndarray, "frames 4"]
+    contacts: Bool[np.ndarray, "frames sites"]
+    sites: tuple[str, ...]
 
 
 def walk(
     skeleton: Skeleton,
     path: WalkPath,
     times: Float[np.ndarray, " frames"],
-    manner: Manner = Manner(),
+    manner: Manner = PLAIN_MANNER,
     gait: Gait = _GAIT,
-) -> Walk:
+) -> Motion:
     """Walk along a path. At time 0 the pelvis is at the path's start (but for its sway)."""
     period = cycle_seconds(skeleton, path.speed, manner)
     feet = tuple(
@@ -116,10 +120,10 @@ def walk(
     rotations = _upper_body(phase, manner, path.speed)
     rotations[:, 0] = orientation
     for side, foot in zip(SIDES, feet, strict=True):
-        _leg(skeleton, side, pelvis, foot, rotations)
+        pose_leg(skeleton, side, pelvis, foot, rotations)
     contacts = np.stack([feet[0].heel_contact, feet[1].heel_contact, feet[0].toe_contact, feet[1].toe_contact], 1)
     rotvecs = rotvec_of(rotations)
-    return Walk(rotvecs[:, 0], rotvecs[:, 1:], pelvis - skeleton.joints[0], contacts)
+    return Motion(rotvecs[:, 0], rotvecs[:, 1:], pelvis - skeleton.joints[0], contacts, FOOT_SITES)
 
 
 def cycle_seconds(skeleton: Skeleton, speed: float, manner: Manner) -> float:
@@ -151,7 +155,7 @@ def _pelvis(
     distance = path.speed * times
     heading = path.heading_at(distance)
     turn = 2 * np.pi * phase
-    orientation = upright(heading) @ _euler(
+    orientation = upright(heading) @ euler(
         np.full(len(times), manner.lean), -manner.pelvis_yaw * np.cos(turn), manner.pelvis_roll * np.sin(turn - 0.4)
     )
     left = np.stack([-np.sin(heading), np.cos(heading)], 1)
@@ -169,7 +173,7 @@ def _highest_pelvis(
     """Per frame, the pelvis height (metres) at which one of the legs is stretched."""
     highest = []
     for side, foot in zip(SIDES, feet, strict=True):
-        reach = _FULL_LEG * sum(
+        reach = FULL_LEG * sum(
             np.linalg.norm(skeleton.bone(f"{side}_{a}", f"{side}_{b}")) for a, b in (("hip", "knee"), ("knee", "ankle"))
         )
         hip = place + orientation @ skeleton.bone("pelvis", f"{side}_hip")
@@ -178,15 +182,15 @@ def _highest_pelvis(
     return np.minimum(*highest)
 
 
-def _leg(skeleton: Skeleton, side: str, pelvis: np.ndarray, foot: FootMotion, rotations: np.ndarray) -> None:
+def pose_leg(skeleton: Skeleton, side: str, pelvis: np.ndarray, foot: FootMotion, rotations: np.ndarray) -> None:
     """Fill the local rotations of hip, knee, ankle and foot so that the ankle is where `foot` wants it."""
     thigh_rest, shin_rest = skeleton.bone(f"{side}_hip", f"{side}_knee"), skeleton.bone(f"{side}_knee", f"{side}_ankle")
     root = rotations[:, 0]
     hip = pelvis + root @ skeleton.bone("pelvis", f"{side}_hip")
     forward = root[:, :, 2] + foot.foot[:, :, 2] * [1, 1, 0]
     knee, hinge = two_bones(hip, foot.ankle, forward, np.linalg.norm(thigh_rest), np.linalg.norm(shin_rest))
-    thigh = _aim(thigh_rest, knee - hip, hinge)
-    shin = _aim(shin_rest, foot.ankle - knee, hinge)
+    thigh = aim(thigh_rest, knee - hip, hinge)
+    shin = aim(shin_rest, foot.ankle - knee, hinge)
     chain = (root, thigh, shin, foot.foot, foot.toes)
     for name, parent, child in zip(("hip", "knee", "ankle", "foot"), chain, chain[1:], strict=False):
         rotations[:, JOINT_INDEX[f"{side}_{name}"]] = np.swapaxes(parent, 1, 2) @ child
@@ -210,11 +214,14 @@ def two_bones(
     return middle, np.cross(ahead, along)
 
 
-def _aim(
-    rest: Float[np.ndarray, 3], direction: Float[np.ndarray, "n 3"], hinge: Float[np.ndarray, "n 3"]
+def aim(
+    rest: Float[np.ndarray, 3],
+    direction: Float[np.ndarray, "n 3"],
+    hinge: Float[np.ndarray, "n 3"],
+    rest_hinge: tuple[float, float, float] = (1.0, 0.0, 0.0),
 ) -> Float[np.ndarray, "n 3 3"]:
-    """Rotations that take the bone `rest` to `direction` and the body's X as near as possible to `hinge`."""
-    return _frame(direction, hinge) @ np.swapaxes(_frame(rest[None], np.array([[1.0, 0, 0]])), 1, 2)
+    """Rotations that take the bone `rest` to `direction` and `rest_hinge` as near as possible to `hinge`."""
+    return _frame(direction, hinge) @ np.swapaxes(_frame(rest[None], np.array([rest_hinge])), 1, 2)
 
 
 def _frame(direction: np.ndarray, axis: np.ndarray) -> Float[np.ndarray, "n 3 3"]:
@@ -231,21 +238,19 @@ def _upper_body(phase: np.ndarray, manner: Manner, speed: float) -> Float[np.nda
     out = np.tile(np.eye(3), (len(phase), len(JOINT_PARENTS), 1, 1))
     twist = 0.6 * manner.pelvis_yaw * np.cos(turn)
     for name in ("spine1", "spine2", "spine3"):
-        out[:, JOINT_INDEX[name]] = _euler(
-            zero - 0.2 * manner.lean, twist, -manner.pelvis_roll / 3 * np.sin(turn - 0.4)
-        )
+        out[:, JOINT_INDEX[name]] = euler(zero - 0.2 * manner.lean, twist, -manner.pelvis_roll / 3 * np.sin(turn - 0.4))
     for name in ("neck", "head"):
-        out[:, JOINT_INDEX[name]] = _euler(zero - 0.1 * manner.lean, -0.4 * twist, zero)
+        out[:, JOINT_INDEX[name]] = euler(zero - 0.1 * manner.lean, -0.4 * twist, zero)
     for side, sign in zip(SIDES, (1, -1), strict=True):
         # Each arm is back when its own leg strikes.
         swing = -sign * manner.arm_swing * np.sqrt(speed / 1.2) * np.cos(turn) + 0.05
         down = Rotation.from_rotvec([0, 0, -sign * (manner.arm_down - 0.1)]).as_matrix()
-        out[:, JOINT_INDEX[f"{side}_collar"]] = _euler(zero, zero, zero - sign * 0.1)
-        out[:, JOINT_INDEX[f"{side}_shoulder"]] = _euler(-swing, zero, zero) @ down
-        out[:, JOINT_INDEX[f"{side}_elbow"]] = _euler(zero, -sign * (manner.elbow + 0.5 * swing), zero)
+        out[:, JOINT_INDEX[f"{side}_collar"]] = euler(zero, zero, zero - sign * 0.1)
+        out[:, JOINT_INDEX[f"{side}_shoulder"]] = euler(-swing, zero, zero) @ down
+        out[:, JOINT_INDEX[f"{side}_elbow"]] = euler(zero, -sign * (manner.elbow + 0.5 * swing), zero)
     return out
 
 
-def _euler(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Float[np.ndarray, "n 3 3"]:
+def euler(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Float[np.ndarray, "n 3 3"]:
     """Rotations Ry Rx Rz about body axes."""
     return Rotation.from_euler("YXZ", np.stack([y, x, z], 1)).as_matrix()

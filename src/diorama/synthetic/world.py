@@ -18,10 +18,9 @@ from diorama.body.stature import betas_for_stature
 from diorama.reconstruction import Person
 from diorama.render.raycast import Light, Mesh, Picture, render
 from diorama.synthetic.clothing import dress
-from diorama.synthetic.feet import FOOT_SITES
 from diorama.synthetic.staging import Role, Shot, Staging
 from diorama.synthetic.street import build_street
-from diorama.synthetic.walk import Skeleton, Walk, walk
+from diorama.synthetic.walk import Motion, Skeleton, walk
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Actor:
 
     id: int
     shaped: ShapedBody
-    motion: Walk
+    motion: Motion
     posed: PosedBody
     colours: Float[np.ndarray, "verts 3"]
 
@@ -50,7 +49,7 @@ class Actor:
             id=self.id, frames=np.arange(count), body=FREE_BODY_NAME, gender="neutral",
             betas=self.shaped.betas.numpy(), global_orient=self.motion.global_orient, body_pose=self.motion.body_pose,
             transl=self.motion.transl, joints_world=self.posed.joints.numpy(),
-            contacts=self.motion.contacts.astype(np.float32), contact_sites=FOOT_SITES,
+            contacts=self.motion.contacts.astype(np.float32), contact_sites=self.motion.sites,
             observed=np.ones(count, bool), confidence=np.ones(count, np.float32),
         )  # fmt: skip
 
