@@ -1,4 +1,4 @@
-"""The command line: `diorama reconstruct|view|export|models|doctor|demo`; thin, and quick to start."""
+"""The command line: `diorama reconstruct|view|export|synth|models|doctor|demo`; thin, and quick to start."""
 
 from __future__ import annotations
 
@@ -139,6 +139,63 @@ def demo(
 
     for text in demo(video, out):
         tell(text)
+
+
+@app.command
+def synth(
+    out: Out,
+    *,
+    preset: str = "street",
+    camera: str = "behind",
+    people: int = 2,
+    seed: int = 0,
+    frames: int = 120,
+    fps: float = 30.0,
+    size: tuple[int, int] = (960, 540),
+    zoom: bool = False,
+    lens: bool = False,
+    motion: tuple[Path, ...] = (),
+    suite: str | None = None,
+    processes: int = 2,
+    quiet: bool = False,
+) -> None:
+    """Render sequences whose truth is exact: video, depth, ids, normals, keypoints, and the truth as a result.
+
+    A second run with the same OUT goes on where the first one stopped.
+
+    Args:
+        out: Folder for the sequence; for a suite, of its sequences.
+        preset: Layout: street, room, stairs, slope or clutter.
+        camera: static, pan, standing, behind, front, beside, orbit or drone.
+        people: How many, 1 to 6.
+        seed: Another seed is another sequence.
+        frames: Length.
+        fps: Frames per second.
+        size: Width and height in pixels.
+        zoom: Change the focal length on the way.
+        lens: A lens with a little radial distortion.
+        motion: AMASS npz files; the first person performs the first one, and so on.
+        suite: A frozen suite (standard or rendered) instead of one sequence.
+        processes: Processes that render.
+        quiet: Say nothing but errors.
+    """
+    from diorama.synthetic.rendering import render_sequence
+    from diorama.synthetic.sequences import SequenceSpec
+    from diorama.synthetic.suites import suite as suite_of
+
+    if suite is None:
+        name = f"{preset}-{camera}-{seed}"
+        recordings = tuple(str(path) for path in motion)
+        specs = (
+            SequenceSpec(name, preset, camera, people, seed, frames, fps, *size, zoom, lens, recordings=recordings),
+        )
+    else:
+        specs = suite_of(suite)
+    for spec in specs:
+        folder = out if suite is None else out / spec.name
+        made = render_sequence(spec, folder, processes=processes, progress=not quiet)
+        if not quiet:
+            tell(f"{made.video}  ({len(made.truth)} frames; the truth is in {made.folder / 'truth'})")
 
 
 def parse_statures(words: tuple[str, ...]) -> dict[int, float]:
