@@ -11,6 +11,7 @@ from diorama.errors import DioramaError
 from diorama.geometry.cameras import pixel_grid, project, unproject
 from diorama.geometry.transforms import apply, invert
 from diorama.reconstruction import load
+from diorama.render.rays import RayScene
 from diorama.synthetic.filming import CAMERAS
 from diorama.synthetic.layouts import PRESETS
 from diorama.synthetic.rendering import render_sequence, stream_frames
@@ -52,14 +53,14 @@ def test_depth_lies_on_the_scenery_and_scene_points_on_the_layout(sequence):
     grid = pixel_grid(96, 54) * np.array([160 / 96, 90 / 54])
     K = sequence.K[7]
     points = apply(sequence.T_world_camera[7], unproject(grid, depth, K, sequence.distortion))[(ids == 0) & (depth > 0)]
-    inside = sequence.layout.penetration(points - 1e-3 * (points - sequence.T_world_camera[7, :3, 3]) * 0)
+    inside = sequence.layout.penetration(points)
     assert inside.max() < 2e-3 and len(points) > 1000
     assert set(np.unique(ids)) <= {0, 1, 2} and (ids > 0).any()
     assert sequence.layout.penetration(sequence.truth.scene.points_world.astype(np.float64)).max() < 2e-3
 
 
 def test_the_same_spec_is_the_same_sequence_and_another_seed_another(sequence):
-    again = build_sequence(SMALL)
+    again = build_sequence.__wrapped__(SMALL)
     other = build_sequence(dataclasses.replace(SMALL, seed=6))
     np.testing.assert_array_equal(again.T_world_camera, sequence.T_world_camera)
     np.testing.assert_array_equal(again.actors[1].motion.transl, sequence.actors[1].motion.transl)
@@ -108,8 +109,6 @@ def test_streamed_frames_do_not_depend_on_which_are_asked_for():
 
 
 def test_bare_scenery_is_the_ground_of_its_layout(sequence):
-    from diorama.render.rays import RayScene
-
     rays = RayScene([(mesh.vertices, mesh.faces) for mesh in bare_scenery(sequence.layout)])
     xy = np.random.default_rng(0).uniform(-3, 3, (200, 2))
     start = np.c_[xy, np.full(200, 9.0)].astype(np.float32)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -161,8 +161,9 @@ def _scaled(K: Float[np.ndarray, "*n 3 3"], x: float, y: float) -> Float[np.ndar
     return K * np.array([[x], [y], [1.0]])
 
 
+@lru_cache(maxsize=2)
 def build_sequence(spec: SequenceSpec) -> ExactSequence:
-    """The layout, the people and the camera of a spec; nothing is rendered.
+    """The layout, the people and the camera of a spec; nothing is rendered. The last two are kept.
 
     Layouts and scripts are drawn until everybody finds a way past the others and the camera a place.
 
