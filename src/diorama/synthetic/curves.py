@@ -3,22 +3,19 @@ continuously differentiable, so accelerations have no jumps where one action end
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import BSpline
 from scipy.ndimage import maximum_filter1d
 
 
-def glide(u: Float[np.ndarray, " n"], points: Sequence[Sequence[float]]) -> Float[np.ndarray, "n c"]:
+def glide(u: Float[np.ndarray, " n"], points: Float[np.ndarray, "points c"]) -> Float[np.ndarray, "n c"]:
     """From the first point (u <= 0) to the last (u >= 1), drawn towards those between, at rest at both ends.
 
     A uniform cubic B-spline whose first and last control points are repeated: value exact, velocity and acceleration
     zero at the ends, always inside the points' convex hull.
     """
-    values = np.asarray(points, np.float64)
-    controls = np.concatenate([np.repeat(values[:1], 2, 0), values, np.repeat(values[-1:], 2, 0)])
+    controls = np.concatenate([np.repeat(points[:1], 2, 0), points, np.repeat(points[-1:], 2, 0)])
     pieces = len(controls) - 3
     knots = np.arange(-3, pieces + 4, dtype=np.float64)
     return BSpline(knots, controls, 3)(np.clip(u, 0, 1) * pieces)

@@ -282,7 +282,7 @@ def swing(
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 3 3"]]:
     """From one foothold (u = 0) to the next (u = 1): ankle, foot and toe rotations."""
     span = land.on - leave.off
-    ankle = quintic(u, _end_state(leave, shape, span, leaving=True), _end_state(land, shape, span, leaving=False))
+    states = _end_state(leave, shape, span, leaving=True), _end_state(land, shape, span, leaving=False)
     share = ramp(u, (0.0, 0.0), (1.0, 0.0))
     turn = np.angle(np.exp(1j * (land.yaw - leave.yaw)))
     normal = np.array(leave.normal) + share[:, None] * (np.array(land.normal) - np.array(leave.normal))
@@ -291,9 +291,10 @@ def swing(
     pitch = shape.flat_pitch + ramp(u, first, last) + style.flick * bump(u, 0.4)
     bend = _swing_bend(u, first, last if land.strike.pitch > 0 else (0.0, 0.0), style.settled)
     if style.via:
-        ankle = glide(u, (ankle[0], *style.via, ankle[-1]))
+        ends = quintic(np.array([0.0, 1.0]), *states)
+        ankle = glide(u, np.array([ends[0], *style.via, ends[1]]))
     else:
-        ankle = ankle + detour(u, leave, land, style)
+        ankle = quintic(u, *states) + detour(u, leave, land, style)
     return ankle, level @ pitched(pitch), level @ pitched(pitch - bend)
 
 

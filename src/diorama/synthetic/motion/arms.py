@@ -23,7 +23,8 @@ from diorama.synthetic.walk import aim, two_bones
 _LEAN_ABOUT_FINGERS, _LEAN_ABOUT_THUMB = 0.21, -0.40
 # Skin may be pressed in by this much, metres.
 _PRESSED = 0.0035
-_APPROACH = 0.09
+# On its way a hand keeps off a wall by up to this (metres), and above a table by so many times more.
+_APPROACH, _HIGHER = 0.09, 2.5
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _way(
     if normal[2] < 0.5:
         return share * whole + off
     up = (whole @ normal)[:, None] * normal
-    return (1 - (1 - share) ** 3) * up + share**3 * (whole - up) + 2 * off
+    return (1 - (1 - share) ** 3) * up + share**3 * (whole - up) + _HIGHER * off
 
 
 def _sideways(shoulder: np.ndarray, wrist: np.ndarray, elbow: np.ndarray) -> Float[np.ndarray, "n 3"]:

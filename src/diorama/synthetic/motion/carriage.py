@@ -23,6 +23,8 @@ RATE = 200
 _FORESIGHT = 0.15
 # A run begins so long before its first flight and ends so long after its last, seconds.
 _RUN_IN = 0.35
+# Runners land on a bent knee: the pelvis is so much lower (in legs) than stretched legs ask for.
+_RUN_LOWER = 0.03
 # A swinging leg lowers the pelvis by at most this much, metres.
 _PULL = 0.11
 # How much the body of a person at rest sways (metres, radians), how often (Hz), and at which pitch one lies.
@@ -137,7 +139,7 @@ def _height(plan: Plan, times: np.ndarray, columns: np.ndarray, ground: np.ndarr
     need = np.maximum(need, 0)
     for first, last in _runs(plan):
         rows = (times >= first) & (times <= last)
-        need[rows] = need[rows].max()
+        need[rows] = need[rows].max() + _RUN_LOWER * plan.walker.figure.leg
     return wanted - smooth_above(need, int(_FORESIGHT * RATE))
 
 

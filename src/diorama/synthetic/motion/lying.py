@@ -30,6 +30,8 @@ _LIE_SECONDS, _RECLINE_SECONDS = 3.4, 2.4
 _HANDS_UP = (0.5, 0.5, 0.0, 0.0, 1.0, 1.0)
 # The way of a foot onto a bed, for a share of the turn: distance from the hips and height above the bed, both in legs.
 _LEGS_UP = ((0.0, 0.72, 0.16), (0.25, 0.78, 0.22), (0.6, 0.78, 0.22), (1.0, 0.70, 0.17))
+# Before that (and last on the way back) it goes straight up, a little before the bed; legs.
+_FIRST_OUT, _FIRST_UP = 0.14, 0.30
 # The body is lifted by this much at the two control points of its turn, metres.
 _LIFTED = (0.05, 0.06)
 # Hands lie this far outside the shoulders (metres, at 1.72 m), with arms this straight.
@@ -122,15 +124,16 @@ def _legs_up(
         left = outward * walker.half_track * np.array([-np.sin(yaw), np.cos(yaw)])
         x, y = np.array(point[:2]) + pose.reach * np.array([np.cos(yaw), np.sin(yaw)]) + left
         land = Foothold((float(x), float(y), side.top), yaw + outward * walker.manner.toe_out)
-        way = []
+        start = seated_feet(walker, seated.pose)[number].ground
+        out_x, out_y = _FIRST_OUT * leg * np.array([np.cos(side.facing), np.sin(side.facing)])
+        ankle = figure.skeleton.feet[0].ankle_height
+        way = [(start[0] + float(out_x), start[1] + float(out_y), start[2] + ankle + _FIRST_UP * leg)]
         for share, out, up in _LEGS_UP:
             angle = side.facing + share * turn
             ahead, aside = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
             middle = hip[:2] + share * (columns[0, :2] - hip[:2])
             place = middle + out * leg * ahead + outward * walker.half_track * aside
-            way.append(
-                (float(place[0]), float(place[1]), float(side.top + figure.skeleton.feet[0].ankle_height + up * leg))
-            )
+            way.append((float(place[0]), float(place[1]), float(side.top + ankle + up * leg)))
         # The outer leg goes first: the foot on the side of the turn.
         late = 0.06 if (turn > 0) == (number == 1) else 0.0
         line.lift(

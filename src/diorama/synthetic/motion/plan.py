@@ -35,7 +35,7 @@ class Glide:
     def added(self, times: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n c"]:
         """What is added at some times, one column per name."""
         u = (times - self.start) / (self.end - self.start)
-        return glide(u, ((0.0,) * len(self.names), *self.points))
+        return glide(u, np.array([[0.0] * len(self.names), *self.points]))
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def scheduled(walker: Walker, start: float, feet: tuple[Foothold, Foothold], bod
     for k, (step, strike) in enumerate(zip(steps, strikes, strict=True)):
         mine = holds[step.side]
         lifted = mine[-1].off if k > 1 else strike - step.stride.carried if k == 0 else strikes[0] + _overlap(steps[0])
-        mine[-1], landed = _linked(walker, replace(mine[-1], off=lifted), replace(step.hold, on=strike), step.stride)
+        leave, land = replace(mine[-1], off=lifted), replace(step.hold, on=strike)
+        mine[-1], landed = _linked(walker, leave, land, step.stride, start)
         off = strikes[k + 1] + _overlap(steps[k + 1]) if k + 1 < len(steps) else np.inf
         mine.append(replace(landed, off=off if k + 2 < len(steps) else np.inf))
     keys = _keys(walker, start, feet, body, steps, strikes)
@@ -86,7 +87,7 @@ def _strikes(start: float, steps: list[Step]) -> list[float]:
     return strikes
 
 
-def _linked(walker: Walker, leave: Foothold, land: Foothold, plan: Stride) -> tuple[Foothold, Foothold]:
+def _linked(walker: Walker, leave: Foothold, land: Foothold, plan: Stride, start: float) -> tuple[Foothold, Foothold]:
     """Both footholds with the rolls that suit the way between them."""
     way = float(np.hypot(land.ground[0] - leave.ground[0], land.ground[1] - leave.ground[1]))
     up, down = barrier(walker.layout, leave, land)
@@ -108,8 +109,8 @@ def _linked(walker: Walker, leave: Foothold, land: Foothold, plan: Stride) -> tu
         leaving = Roll()
     if not (land.heel and land.toe):
         striking = Roll()
-    # A short stance (that of a runner who begins to walk) leaves little time to roll.
-    room = 0.6 * (leave.off - leave.on)
+    # A short stance (that of a runner who begins to walk) leaves little time to roll, and so does standing until now.
+    room = 0.6 * (leave.off - leave.on) if leave.on > start else 0.9 * (leave.off - start)
     return replace(leave, leave=replace(leaving, seconds=min(leaving.seconds, room))), replace(land, strike=striking)
 
 
@@ -138,7 +139,7 @@ def _keys(
     ]  # fmt: skip
     for k, (step, strike) in enumerate(zip(steps, strikes, strict=True)):
         last = k == len(steps) - 1
-        plan, ground = step.stride, float(walker.layout.ground_height(np.array(step.centre)))
+        plan, ground = step.stride, float(walker.layout.ground_height(np.array([step.centre]))[0])
         place = step.centre if last else _over(step.centre, step.hold)
         ground = ground if last else step.hold.ground[2]
         amounts = (0.0, 0.0, walker.manner.elbow, 0.0) if last else (plan.lean, plan.swing, plan.elbow, plan.amount)

@@ -50,6 +50,8 @@ _CHECKS, _TOUCH = 12.0, 0.0045
 # Walks end at least this far from where they start, metres; from this distance on somebody may run.
 _NEAREST, _RUN_FROM = 1.2, 5.0
 _RUN_SHARE = 0.2
+# Somebody who is faster than this (m/s) is walking.
+_ON_THE_WAY = 0.5
 # Share of walks without another purpose.
 _WANDERS = 0.3
 
@@ -118,11 +120,15 @@ def _reached(walker: Walker, line: Timeline, actions: tuple[Action, ...]) -> tup
 
 
 def _in_the_middle(rng: Rng, walker: Walker, script: Script, seconds: float) -> Script:
-    """Perhaps let the first steps have been made before time 0."""
-    spare = Timeline.of(walker, script).time - seconds
-    if rng.uniform() < 0.5 or spare < 1.0:
+    """Perhaps let time 0 be in the middle of the first walk."""
+    line = Timeline.of(walker, script)
+    times = np.array([key.time for key in line.keys])
+    places = np.array([key.values[:2] for key in line.keys])
+    moving = np.linalg.norm(np.diff(places, axis=0), axis=1) > _ON_THE_WAY * np.diff(times)
+    begun = times[1:][moving & (times[1:] < line.time - seconds)]
+    if rng.uniform() < 0.5 or not len(begun):
         return script
-    return Script(script.start, script.heading, script.actions, float(min(rng.uniform(1.2, 2.5), spare)))
+    return Script(script.start, script.heading, script.actions, float(rng.choice(begun[:4])))
 
 
 def _offers(rng: Rng, layout: Layout) -> list[Offer]:

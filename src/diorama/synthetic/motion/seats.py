@@ -195,9 +195,10 @@ def _dangling(walker: Walker, side: Side, depth: float, aside: float) -> SeatedP
         return None
     c, s = np.cos(side.facing) * np.sin(_TOES_DOWN), np.sin(side.facing) * np.sin(_TOES_DOWN)
     tilt = (float(c), float(s), float(np.cos(_TOES_DOWN)))
+    ahead = max(float(knee - legs.shin * np.sin(_SHIN_BACK)), figure.heel_back + 2 * _BEFORE)
     feet = []
     for outward in (1, -1):
-        place = side.at(knee - legs.shin * np.sin(_SHIN_BACK), aside + outward * walker.half_track)
+        place = side.at(ahead, aside + outward * walker.half_track)
         ground = np.array([*place, low]) - figure.skeleton.feet[0].ankle_height * np.array(tilt)
         feet.append(Foothold(
             (float(ground[0]), float(ground[1]), float(ground[2])), side.facing + outward * walker.manner.toe_out,

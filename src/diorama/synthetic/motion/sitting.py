@@ -40,6 +40,8 @@ _HANDS_FORWARD = (0.45, 0.45, 0.0, 0.0, 0.6, 0.6)
 # Shares of the way down at the two control points of sitting down, how far back the hips go there (of what upright
 # shins allow), and how high they are lifted (metres, at 1.72 m) over the edge of a seat that is climbed.
 _FIRST_DOWN, _SECOND_DOWN, _UPRIGHT, _OVER_EDGE = 0.35, 0.85, 0.9, 0.09
+# Shares of that time at which each foot leaves the ground and hangs, and for which it is on tiptoe before.
+_OFF_THE_GROUND, _TIPTOE = ((0.15, 0.56), (0.17, 0.60)), 0.14
 # The second control point lies so much above the straight way down, metres: the seat is reached from above.
 _ABOVE = 0.025
 # Somebody turns before a seat this far from its edge, beyond the tips of the toes, metres.
@@ -95,7 +97,8 @@ def _sitting_points(
     for row, down in ((first, _FIRST_DOWN), (second, _SECOND_DOWN)):
         row[:3] = change[:3] * (*(2 * [_hips_back(figure, change, down)]), down)
     if climbs:
-        first[:3] = (0.05 * change[0], 0.05 * change[1], 2 * _OVER_EDGE * figure.size)
+        over = max(change[2], 0.0) + 2 * _OVER_EDGE * figure.size
+        first[:3] = (0.05 * change[0], 0.05 * change[1], over)
         second[:3] = change[:3]
         second[2] += _OVER_EDGE * figure.size
     second[2] += _ABOVE * figure.size
@@ -132,8 +135,8 @@ def _seconds(figure: Figure, pose: SeatedPose) -> float:
 def _hang(line: Timeline, feet: tuple[Foothold, Foothold], seconds: float) -> None:
     """The feet push off from tiptoe before the hips go back, and hang before the seat is reached."""
     for side in range(2):
-        off, on = line.time + (0.22 + 0.03 * side) * seconds, line.time + (0.80 + 0.03 * side) * seconds
-        line.lift(side, off, replace(feet[side], on=on), Roll(0.5, 2.0, 0.2 * seconds))
+        off, on = (line.time + share * seconds for share in _OFF_THE_GROUND[side])
+        line.lift(side, off, replace(feet[side], on=on), Roll(0.5, 2.0, _TIPTOE * seconds))
 
 
 def get_up(line: Timeline) -> None:
@@ -145,8 +148,9 @@ def get_up(line: Timeline) -> None:
     seconds = _seconds(line.walker.figure, seated.pose)
     if seated.pose.hanging is not None:
         for side in range(2):
-            off, on = line.time + (0.17 + 0.03 * side) * seconds, line.time + (0.75 + 0.03 * side) * seconds
-            line.lift(side, off, replace(seated.feet[side], on=on, strike=Roll(0.5, -2.0, 0.2 * seconds)), Roll())
+            on, off = (line.time + (1 - share) * seconds for share in _OFF_THE_GROUND[side])
+            land = replace(seated.feet[side], on=on, strike=Roll(0.5, -2.0, _TIPTOE * seconds))
+            line.lift(side, off, land, Roll())
     line.glide(seconds, (*TRUNK, *ARMS), seated.back)
     line.carried[-1] = replace(line.carried[-1], end=line.time)
     line.posture, line.seated = "standing", None

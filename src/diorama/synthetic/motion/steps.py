@@ -208,14 +208,19 @@ def _steps(
         leg, way = walker.figure.leg, float(np.hypot(hold.ground[0] - before[0], hold.ground[1] - before[1]))
         plan = _climbing(plan, rise, _hindrance(walker, before, hold) / leg, way / leg)
         steps.append(Step(side, hold, (float(centre[0]), float(centre[1])), float(heading), plan))
-    return [_before_flight(step, after) for step, after in zip(steps, (*steps[1:], None), strict=True)]
+    return [_between(*three) for three in zip((None, *steps), steps, (*steps[1:], None), strict=False)]
 
 
-def _before_flight(step: Step, after: Step | None) -> Step:
-    """Before the first flight the rear foot leaves as the front foot lands: it needs the time to swing so far."""
-    if after is None or step.stride.running or not after.stride.running:
-        return step
-    return replace(step, stride=replace(step.stride, overlap=min(step.stride.overlap, 0.01)))
+def _between(before: Step | None, step: Step, after: Step | None) -> Step:
+    """The step between two others of another gait: the body is over the foot neither early nor late, and before the
+    first flight the rear foot leaves as the front foot lands, since it needs the time to swing so far."""
+    sides = [other.stride.middle if other else step.stride.middle for other in (before, after)]
+    stride = replace(step.stride, middle=(sum(sides) + 2 * step.stride.middle) / 4)
+    if before is not None and before.stride.running and not stride.running:
+        stride = replace(stride, seconds=(stride.seconds + before.stride.seconds) / 2)
+    if after is not None and after.stride.running and not stride.running:
+        stride = replace(stride, overlap=min(stride.overlap, 0.01))
+    return replace(step, stride=stride)
 
 
 def _hindrance(walker: Walker, before: tuple[float, float, float], hold: Foothold) -> float:

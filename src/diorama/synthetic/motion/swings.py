@@ -44,15 +44,15 @@ def carried(layout: Layout, figure: Figure, side: int, leave: Foothold, land: Fo
         DioramaError: something too high stands between the footholds.
     """
     layout = near(layout, np.array([leave.ground[:2], land.ground[:2]]), figure.toe_front + 0.3)
-    wide, shape = _grown(layout), figure.skeleton.feet[side]
+    shape = figure.skeleton.feet[side]
     ankle, foot, toes = swing(_SAMPLES, leave, land, shape, base)
     points = sole_points(ankle, foot, toes, shape, figure.outlines[side])
-    deepest = float((surface_height(wide, points[[0, -1], :, :2]) - points[[0, -1], :, 2]).max())
+    wide, deepest = _around_the_ends(layout, points[[0, -1]])
     best, gentlest = None, np.inf
     for tried in _ways(layout, leave, land, base):
         shift = detour(_SAMPLES, leave, land, replace(tried, lift=0.0))
         hill = bump(_SAMPLES, tried.peak)
-        wanted = (CLEARANCE + _SUNK) * np.minimum(1, hill * _ONSET) - _SUNK - max(deepest, 0.0)
+        wanted = (CLEARANCE + _SUNK) * np.minimum(1, hill * _ONSET) - _SUNK - deepest
         lift = lift_over(_clearance(wide, points + shift[:, None]), wanted, hill)
         way = ankle + shift + np.array([0, 0, 1.0]) * (lift * hill)[:, None]
         effort = float(np.linalg.norm(np.diff(way, n=2, axis=0), axis=1).max()) + _LIFT_COST * lift
@@ -63,6 +63,16 @@ def carried(layout: Layout, figure: Figure, side: int, leave: Foothold, land: Fo
     if best is None:
         raise DioramaError("something too high is in a foot's way", where="script", fix="go round it")
     return best
+
+
+def _around_the_ends(layout: Layout, ends: Float[np.ndarray, "2 points 3"]) -> tuple[Layout, float]:
+    """What to keep off: the layout with some room around everything, unless a foothold is that near to something
+    itself; and how deep the soles of both are in it, metres."""
+    for tried in (_grown(layout), layout):
+        deepest = float((surface_height(tried, ends[..., :2]) - ends[..., 2]).max())
+        if deepest < _STANDS_OUT:
+            return tried, max(deepest, 0.0)
+    raise DioramaError("a foot is to stand in something", where="script", fix="go elsewhere, or make room")
 
 
 def _ways(layout: Layout, leave: Foothold, land: Foothold, base: Swing) -> Iterator[Swing]:
