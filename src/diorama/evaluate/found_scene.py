@@ -68,7 +68,7 @@ def _covered_by_people(
             continue
         inside = apply(invert(found.cameras.T_world_camera[row]), verts)
         pixels = project(inside, np.asarray(K, np.float64), found.cameras.distortion[row])
-        hit = np.isfinite(pixels).all(1) & (pixels >= 0).all(1) & (pixels < [width, height]).all(1)
+        hit = np.all(np.isfinite(pixels) & (pixels >= 0) & (pixels < np.array([width, height])), axis=1)
         x, y = pixels[hit].astype(int).T
         covered[y, x] = 1
     return cv2.dilate(covered, np.ones((3, 3), np.uint8)) > 0

@@ -94,7 +94,8 @@ def _point_ratios(depth: Depth, cameras: ObservedCameras, seen: Observations) ->
     for index, row in enumerate(depth.frames):
         points = apply(invert(cameras.T_world_camera[row]), np.asarray(cameras.points_world, np.float64))
         found = _depth_at(depth, index, project(points, cameras.K[row], cameras.distortion[row]), seen)
-        yield (found / np.where(points[:, 2] > 0, points[:, 2], np.nan))[found > 0]
+        hit = found > 0  # only points in front of the camera have a pixel
+        yield found[hit] / points[hit, 2]
 
 
 def _body_ratios(
@@ -120,7 +121,7 @@ def _depth_at(depth: Depth, index: int, pixels: Float[np.ndarray, "n 2"], seen: 
     """Depth of a map at pixels of the source picture; 0 outside and where unknown."""
     height, width = depth.depth.shape[1:]
     at = pixels * np.array([width / seen.width, height / seen.height])
-    inside = np.isfinite(at).all(1) & (at >= 0).all(1) & (at < [width, height]).all(1)
+    inside = np.all(np.isfinite(at) & (at >= 0) & (at < np.array([width, height])), axis=1)
     x, y = np.where(inside[:, None], at, 0).astype(int).T
     found = depth.depth[index][y, x].astype(np.float64)
     return np.where(inside & np.isfinite(found), found, 0.0)
