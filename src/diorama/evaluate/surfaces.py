@@ -59,7 +59,8 @@ def same_surface(person: Person, truth: Truth, other: Person) -> bool:
     """
     if truth.extras.surface is not None:
         return _is_smpl(person)
-    return person.body == other.body or (_is_smpl(person) and _is_smpl(other))
+    both = _is_smpl(person), _is_smpl(other)
+    return all(both) or person.body == other.body
 
 
 def _is_smpl(person: Person) -> bool:
