@@ -14,7 +14,7 @@ from diorama.evaluate.score import score
 from diorama.methods.observed import reconstruct_observed
 from diorama.reconstruct import pipeline
 from diorama.synthetic.simulate import PRESETS, simulate
-from evaluated_world import FRAMES
+from evaluated_world import FRAMES, people_pixels
 from fake_stages import FakeStages
 from simulated_world import simulated_world
 from tiny_videos import moving, write_video
@@ -33,16 +33,17 @@ def figures(found, truth):
     return {column.name: scores.figure(column.name) for column in COLUMNS}
 
 
-@pytest.mark.parametrize("metric", [True, False])
-def test_raw_exact_observations_are_the_true_world(seen, metric):
-    """Whether the maps are metric (scale by the sparse points) or in the cameras' unit (scale by the bodies)."""
+@pytest.mark.parametrize(("metric", "people"), [(True, True), (False, True), (False, False)])
+def test_raw_exact_observations_are_the_true_world(seen, metric, people):
+    """Maps that are metric (scale by the sparse points), or in the cameras' unit (by the bodies, by the ground at feet)."""
     truth, observations = seen
     if not metric:
-        depth = replace(observations.depth, depth=0.37 * observations.depth.depth, metric=False)
+        depth = 0.37 * observations.depth.depth * (people | ~people_pixels(observations.depth.frames))
+        depth = replace(observations.depth, depth=depth.astype(np.float32), metric=False)
         observations = replace(observations, depth=depth)
     world = reconstruct_observed(None, observations)
     got = figures(world, truth)
-    # The pelvis lies some centimetres behind the surface that a map in the cameras' unit shows.
+    # The pelvis lies some centimetres behind the surface that a map shows, the ground some behind the feet.
     slack = 0.5 if metric else 5
     assert got["Scale"] < slack and got["RTE"] < slack
     assert got["MPJPE"] < 1 and got["MRPE"] < 1e-2 and got["PA-MPJPE"] < 1
@@ -67,8 +68,9 @@ def test_people_who_are_nowhere_and_worlds_without_depth(seen):
         reconstruct_observed(None, replace(observations, cameras=None))
 
 
-def test_methods_of_a_video_share_its_finished_steps(monkeypatch, free_body, tmp_path):
-    stages = FakeStages().install(monkeypatch, pipeline)
+@pytest.mark.parametrize("kind", ["translating", "static"])
+def test_methods_of_a_video_share_its_finished_steps(monkeypatch, free_body, tmp_path, kind):
+    stages = FakeStages(kind=kind).install(monkeypatch, pipeline)
     video = write_video(tmp_path / "street.mp4", moving(6))
     inputs = Inputs(exact_truth(simulated_world("walk", FRAMES)[0]), video=video)
     METHODS["default"].run(inputs, tmp_path / "out")

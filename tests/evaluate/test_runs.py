@@ -150,6 +150,13 @@ def test_a_method_that_raises_is_a_record_and_the_others_go_on(suites, fakes, tm
     assert fakes.calls == {"crash": 5, "near": 4}
 
 
+def test_what_the_user_has_mended_meanwhile_is_tried_again(suites, fakes, tmp_path):
+    fakes.faults = [DioramaError("no file", fix="put it there")]
+    done = evaluate("synthetic:standard", ("crash",), tmp_path, sequences=("walk",))
+    assert done.table.failures[0].error == "DioramaError: no file; put it there"
+    assert not evaluate("synthetic:standard", ("crash",), tmp_path, sequences=("walk",)).table.failures
+
+
 def test_a_sequence_that_cannot_be_loaded_fails_for_all_methods(suites, fakes, tmp_path):
     done = evaluate("synthetic:bad", ("exact", "near"), tmp_path)
     assert {(r.sequence, r.method) for r in done.table.failures} == {("broken", "exact"), ("broken", "near")}

@@ -74,7 +74,8 @@ def record_path(folder: Path, case: Case, name: str) -> Path:
 def run_all(
     cases: Sequence[Case], methods: Mapping[str, Method], folder: Path, *, redo: Redo = "none"
 ) -> tuple[RunRecord, ...]:
-    """Every method on every sequence; records that are there with the same key are taken as they are.
+    """Every method on every sequence; records that are there with the same key are taken as they are, but for faults that
+    the user can mend (`DioramaError`), which are tried again.
 
     Args:
         folder: gets `records/` and, while a sequence is worked on, `work/`.
@@ -116,7 +117,9 @@ def _recall(path: Path, key: str, redo: Redo) -> RunRecord | None:
         record = load_record(RunRecord, path)
     except DioramaError:
         return None
-    return None if record.key != key or (redo == "failed" and record.error) else record
+    # What the user can mend (a file that was missing) may have been mended.
+    again = record.error and (redo == "failed" or record.error.startswith(DioramaError.__name__))
+    return None if record.key != key or again else record
 
 
 def _loaded(case: Case, work: Path) -> Inputs | Exception:
