@@ -14,7 +14,7 @@ from diorama.reconstruction import Scene
 from diorama.synthetic.simulate.exact_view import look
 from simulated_world import simulated_world
 
-FRAMES = 32
+FRAMES = 28
 KEYFRAMES = np.arange(0, FRAMES, 6)
 GRID = (96, 54)
 
