@@ -1,11 +1,11 @@
-"""The command line: `diorama reconstruct|view|export|synth|models|doctor|demo`; thin, and quick to start."""
+"""The command line: one function per command; thin, and quick to start."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -91,6 +91,48 @@ def export(
 
     for path in export(load(folder), out or folder / "export", to):
         tell(str(path))
+
+
+@app.command
+def evaluate(
+    *,
+    data: str,
+    out: Out,
+    methods: str = "default,observations",
+    root: Path | None = None,
+    sequences: tuple[str, ...] = (),
+    partial: bool = False,
+    smplx_to_smpl: Path | None = None,
+    redo: Literal["none", "failed", "all"] = "none",
+    quiet: bool = False,
+) -> None:
+    """Run methods over sequences with known truth: one table, beside the papers' own numbers.
+
+    A second run with the same OUT takes up where the first one stopped. The exit code is 1 if a method failed.
+
+    Args:
+        data: synthetic:standard, synthetic:rendered, or a data set: emdb1, emdb2, sloper4d, rich-moving, bonn, ...
+        out: Folder for records, table (Markdown, CSV, JSON) and plots.
+        methods: Names with commas between: default, observations.
+        root: Folder of the data set (its layout: docs/datasets.md).
+        sequences: Only these sequences, by name.
+        partial: Take the sequences of a benchmark that are there, though some are missing.
+        smplx_to_smpl: RICH: file with the matrix from SMPL-X to SMPL vertices.
+        redo: Make records again that are there: those that failed, or all.
+        quiet: Say nothing but the table, warnings and errors.
+    """
+    say_progress(quiet)
+    from diorama.data import DataOptions
+    from diorama.evaluate.benchmark import evaluate
+    from diorama.evaluate.table_files import markdown
+
+    names = tuple(name.strip() for name in methods.split(",") if name.strip())
+    options = DataOptions(partial=partial, smplx_to_smpl=smplx_to_smpl)
+    done = evaluate(data, names, out, root=root, sequences=sequences, options=options, redo=redo)
+    tell(markdown(done.table))
+    tell(f"table: {done.files[0]}")
+    if done.table.failures:
+        sys.exit(1)
 
 
 @app.command

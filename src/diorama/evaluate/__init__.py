@@ -1,1 +1,1 @@
-"""The benchmark: the papers' own numbers, to stand beside those that are measured here."""
+"""The benchmark: methods over sequences with truth, one table, with the papers' own numbers beside."""

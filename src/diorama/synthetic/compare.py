@@ -66,7 +66,7 @@ def match_people(found: Reconstruction, truth: Reconstruction) -> list[tuple[Per
     cost = np.full((len(found.people), len(truth.people)), 1e6)
     for i, person in enumerate(found.people):
         for k, true in enumerate(truth.people):
-            mine, theirs = _common(person, true)
+            mine, theirs = common_rows(person, true)
             if len(mine) >= min(_FEWEST_COMMON, len(truth)):
                 apart = np.linalg.norm(_seen(found, person)[mine] - _seen(truth, true)[theirs], axis=1)
                 share = float(np.median(apart)) / truth.cameras.height
@@ -83,14 +83,14 @@ def _seen(world: Reconstruction, person: Person) -> Float[np.ndarray, "n 2"]:
     return project(pelvis, lens.K[rows], lens.distortion[rows])
 
 
-def _common(found: Person, true: Person) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+def common_rows(found: Person, true: Person) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     """Rows of both people that show the same frames."""
     _, mine, theirs = np.intersect1d(found.frames, true.frames, return_indices=True)
     return mine, theirs
 
 
 def _compare_person(found: Person, true: Person, times: Float[np.ndarray, " frames"]) -> dict[str, float]:
-    mine, theirs = _common(found, true)
+    mine, theirs = common_rows(found, true)
     a, b = (np.asarray(j, np.float64) for j in (found.joints_world[mine], true.joints_world[theirs]))
     fps = float(1 / np.median(np.diff(times))) if len(times) > 1 else 30.0
     stature, wanted = _stature(found), _stature(true)
@@ -117,7 +117,7 @@ def _mean(values: Float[np.ndarray, " n"]) -> float:
 def _stature(person: Person) -> float:
     """Standing height in metres; NaN where the body model is not here."""
     try:
-        model = load_body(person.body)
+        model = load_body(person.body, person.gender)
     except DioramaError:
         return float("nan")
     return float(model.stature(torch.from_numpy(np.asarray(person.betas, np.float32))))
@@ -127,7 +127,7 @@ def _compare_contacts(pairs: list[tuple[Person, Person]]) -> dict[str, float]:
     """Pooled over all people and over the sites that both sides label."""
     found, true = [], []
     for person, other in pairs:
-        mine, theirs = _common(person, other)
+        mine, theirs = common_rows(person, other)
         sites = [s for s in other.contact_sites if s in person.contact_sites]
         found.append(person.contacts[mine][:, [person.contact_sites.index(s) for s in sites]] > 0.5)
         true.append(other.contacts[theirs][:, [other.contact_sites.index(s) for s in sites]] > 0.5)
