@@ -9,13 +9,16 @@ import trimesh
 
 from diorama.body import load_body
 from diorama.frontends.bodies import fit_bodies
+from diorama.geometry.cameras import pixel_grid, unproject
+from diorama.methods.depth_units import depth_in_camera_units
 from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
 from diorama.methods.people_surface import with_people_points
 from diorama.methods.scale import ScaleConfig
 from diorama.metrics import foot_slide_by_contacts, pa_mpjpe
+from diorama.observations import Depth, Source
 from diorama.quality.people import person_figures
 from diorama.synthetic.compare import compare_with_truth
-from exact_world import exact_world
+from exact_world import UNIT, exact_world
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,22 @@ def test_peoples_points_are_what_the_camera_sees_of_them(walk):
     to_camera = (centre - points) / np.linalg.norm(centre - points, axis=1, keepdims=True)
     assert not mesh.ray.intersects_any(points + 0.02 * to_camera, to_camera).any()
     assert mesh.ray.intersects_any(points - 0.001 * to_camera, -to_camera).mean() > 0.8
+
+
+def test_metric_maps_are_brought_to_the_cameras_unit(walk):
+    observations, truth = walk
+    rows = np.array([0, 20, 40])
+    pixels = pixel_grid(96, 54) * 10
+    rays = unproject(pixels, np.ones((54, 96)), truth.cameras.K[0])
+    T = truth.cameras.T_world_camera[rows]
+    down = np.einsum("fij,hwj->fhwi", T[:, :3, :3], rays)[..., 2]
+    ground = np.where(down < -0.05, -T[:, 2, 3][:, None, None] / down, 0).astype(np.float32)
+    nothing = np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0)
+    maps = Depth(Source("network"), rows, ground, np.ones_like(ground), truth.cameras.K[rows] / 10, True, *nothing)
+    seen = depth_in_camera_units(maps, observations.cameras, (960, 540))
+    assert not seen.metric
+    known = ground > 0
+    np.testing.assert_allclose(np.median(seen.depth[known] / ground[known]), UNIT, rtol=0.01)
+    assert depth_in_camera_units(seen, observations.cameras, (960, 540)) is seen
+    alone = dataclasses.replace(observations.cameras, points_world=np.zeros((0, 3)), colors=np.zeros((0, 3), np.uint8))
+    assert depth_in_camera_units(maps, alone, (960, 540)) is None

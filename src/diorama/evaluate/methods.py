@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from diorama.errors import DioramaError
 from diorama.evaluate.cases import Inputs
+from diorama.frontends.bodies import fit_bodies
 from diorama.methods.observed import reconstruct_observed
 from diorama.observations import Bodies, Depth, Observations, ObservedCameras, Tracks
 from diorama.reconstruct import Options, reconstruct
@@ -46,6 +47,12 @@ class Method:
         return self.from_video(inputs.video, folder)
 
 
+def _default_from_observations(observations: Observations) -> Reconstruction:
+    """The embedded default fits bodies to tracks by itself: bodies of other front ends are not its input."""
+    fitted = fit_bodies(replace(observations, depth=None), progress=False)
+    return reconstruct_from_observations(replace(observations, bodies=fitted))
+
+
 def _default_from_video(video: Path, folder: Path) -> Reconstruction:
     return reconstruct(video, out=folder, overlay=False)
 
@@ -78,8 +85,8 @@ def _configuration() -> Any:
 
 METHODS: dict[str, Method] = {
     "default": Method(
-        "`diorama reconstruct` with no option given; of given observations its last part, the grounded method",
-        reconstruct_from_observations,
+        "`diorama reconstruct` with no option given; of given observations: bodies fitted to the tracks, then its method",
+        _default_from_observations,
         _default_from_video,
         _configuration,
     ),

@@ -27,6 +27,7 @@ from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.geometry.transforms import move_cameras, similarity
 from diorama.methods.backdrop import BackdropConfig, backdrop_scene, measured_scene
 from diorama.methods.contact_detection import ContactConfig, contact_probability
+from diorama.methods.depth_units import depth_in_camera_units
 from diorama.methods.ground_plane import Ground, fit_ground, ground_near_feet, upright_direction
 from diorama.methods.people_surface import with_people_points
 from diorama.methods.placed_person import PlacedPerson, place
@@ -80,6 +81,9 @@ def reconstruct_grounded(
     """
     if observations.cameras is None:
         raise ValueError("the grounded method needs cameras")
+    size = (observations.width, observations.height)
+    observations = replace(observations, depth=depth_in_camera_units(observations.depth, observations.cameras, size))
+    assert observations.cameras is not None
     bodies = observations.bodies.people if observations.bodies else ()
     models = {body.body: load_body(body.body) for body in bodies}
     placing = _place_world(observations, bodies, models, {}, config)
