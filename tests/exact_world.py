@@ -4,7 +4,9 @@ import dataclasses
 from functools import lru_cache
 
 import numpy as np
+import torch
 
+from diorama.body.detected import as_detected
 from diorama.body.joints import BLAZEPOSE_33
 from diorama.geometry.cameras import project
 from diorama.geometry.transforms import apply, invert
@@ -60,7 +62,9 @@ def exact_world(camera: str = "walk", frames: int = 45, noise_px: float = 0.0) -
 
 
 def _track(actor, T, K, rng, noise_px):
-    points = actor.posed.landmarks(BLAZEPOSE_33).double().numpy()
+    detected = as_detected(actor.shaped.model, "blazepose33").shaped(actor.shaped.betas)
+    posed = detected.posed_by_matrices(actor.posed.local_rotations, torch.from_numpy(actor.motion.transl).float())
+    points = posed.landmarks(BLAZEPOSE_33).double().numpy()
     camera = apply(invert(T), points)
     pixels = project(camera, K)
     low, high = pixels.min(1), pixels.max(1)

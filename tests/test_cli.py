@@ -100,7 +100,7 @@ def test_statures_are_read_as_id_and_metres():
 def test_every_word_is_explained(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    for word in ("reconstruct", "view", "export", "models", "doctor", "demo"):
+    for word in ("reconstruct", "view", "export", "evaluate", "models", "doctor", "demo"):
         assert word in out
         assert run(capsys, word, "--help")[0] == 0
 

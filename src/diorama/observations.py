@@ -164,9 +164,9 @@ class ContactLabels:
 
     source: Source
     ids: tuple[int, ...]
-    frames: tuple[Int[np.ndarray, " frames"], ...]
+    frames: tuple[Int[np.ndarray, " _"], ...]
     sites: tuple[str, ...]
-    probability: tuple[Float[np.ndarray, "frames sites"], ...]
+    probability: tuple[Float[np.ndarray, "_ sites"], ...]
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,10 @@ class ObservedCameras:
 
 @dataclass(frozen=True)
 class Observations:
-    """Everything seen in one shot. Parts that nobody looked for are None."""
+    """Everything seen in one shot. Parts that nobody looked for are None.
+
+    `depth_prior` is a second, metric depth of another source, for methods that check one by the other.
+    """
 
     width: int
     height: int
@@ -207,3 +210,4 @@ class Observations:
     matches: Matches | None = None
     contacts: ContactLabels | None = None
     cameras: ObservedCameras | None = None
+    depth_prior: Depth | None = None

@@ -1,11 +1,11 @@
 """Bodies that the tests of this room share."""
 
 import pytest
-from smpl_like import smpl_like_arrays
 
 from diorama.body.anny import load_free_body
 from diorama.body.model import BodyModel
 from diorama.errors import DioramaError
+from smpl_like import smpl_like_arrays
 
 
 @pytest.fixture(scope="session")

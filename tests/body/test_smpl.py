@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
-from smpl_like import smpl_like_arrays
 
 from diorama.body import load_body
 from diorama.body.joints import JOINT_INDEX
 from diorama.body.smpl import load_smpl
 from diorama.body.transfer import transfer_pose
 from diorama.errors import DioramaError
+from smpl_like import smpl_like_arrays
 
 
 @pytest.fixture

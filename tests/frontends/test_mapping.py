@@ -137,17 +137,24 @@ def test_derivatives_of_the_projection_agree_with_differences():
         np.testing.assert_allclose(difference, by_point[:, :, axis], rtol=1e-3, atol=1e-2)
     focal = (pose_residuals(points, zero, T, FOCAL + step, K1, CENTRE)[0] - start) / step
     k1 = (pose_residuals(points, zero, T, FOCAL, K1 + step, CENTRE)[0] - start) / step
-    np.testing.assert_allclose(np.stack([focal, k1], 2), by_lens, rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(np.stack([focal, k1], 2), by_lens[..., :2], rtol=1e-3, atol=1e-2)
+    camera = points @ T[:3, :3].T + T[:3, 3]
+    squared = (camera[:, :2] ** 2).sum(1) / camera[:, 2] ** 2
+    np.testing.assert_allclose(by_lens[..., 2], by_lens[..., 1] * squared[:, None], rtol=1e-6)
 
 
-def test_certainty_of_the_focal_follows_the_noise():
-    sigma = []
+def test_certainty_of_the_focal_follows_the_noise_and_the_lens_model():
+    known, unknown = [], []
     for noise_px in (0.2, 0.6):
         rng = np.random.default_rng(5)
         Ts, rows = worlds.walking(rng, 40, 3.0), np.arange(40)
-        sigma.append(focal_certainty(segment(rng, worlds.street(rng, 1500), Ts, rows, rows[::4], noise_px).found))
-    assert 1e-4 < sigma[0] < 0.02
-    assert sigma[1] == pytest.approx(3 * sigma[0], rel=0.2)
+        found = segment(rng, worlds.street(rng, 1500), Ts, rows, rows[::4], noise_px).found
+        known.append(focal_certainty(found, k2_sigma=1e-6))
+        unknown.append(focal_certainty(found))
+    assert 1e-4 < known[0] < 0.02
+    assert known[1] == pytest.approx(3 * known[0], rel=0.2)
+    assert all(loose > tight for loose, tight in zip(unknown, known, strict=True))
+    assert unknown[0] < unknown[1]
 
 
 def test_keyframes_follow_the_motion_and_segments_overlap():

@@ -66,6 +66,31 @@ def test_a_gap_does_not_break_a_track():
     assert set(range(18)) <= set(person.frames) and set(range(24, 45)) <= set(person.frames)
 
 
+class LateEyes(ToyNetworks):
+    """Does not see one colour before the detector has run some times."""
+
+    def __init__(self, colours, late, runs):
+        super().__init__(colours)
+        self.all, self.late, self.runs = colours, late, runs
+
+    def detect(self, picture, tile, min_score=0.5):
+        self.runs -= tile[2] >= picture.width
+        self.colours = self.all if self.runs < 0 else [c for c in self.all if c != self.late]
+        return super().detect(picture, tile, min_score)
+
+
+@pytest.mark.parametrize(("distance", "first"), [(46.0, 0), (200.0, 17)])
+def test_a_person_found_late_beside_another_is_followed_back_with_him(distance, first):
+    red, blue = Walker(RED, 100.0, 300.0, 4.0), Walker(BLUE, 100.0 + distance, 306.0, 4.0)
+    video = ToyVideo((red, blue), 60)
+    tracks = track_people(video, PeopleConfig(), progress=False, networks=LateEyes([RED, BLUE], BLUE, 3))
+    assert len(tracks.people) == 2
+    late = max(tracks.people, key=lambda p: follows(p, blue))
+    assert follows(late, blue) > 0.95
+    # Beside nobody, only the frames since the detector last ran are searched.
+    assert abs(int(late.frames[0]) - first) <= 1 and late.frames[-1] == 59
+
+
 def test_small_people_beside_a_large_one_are_left_alone_with_a_word():
     tracks = track(ToyVideo((Walker(RED, 100.0, 300.0, height=240.0), Walker(BLUE, 500.0, 200.0, height=48.0))))
     assert len(tracks.people) == 1 and "smaller" in tracks.dropped[-1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diorama.geometry.alignment import align
+from diorama.geometry.alignment import umeyama
 from diorama.geometry.cameras import (
     distort,
     focal_of_fov,
@@ -99,7 +99,7 @@ def test_interpolation_hits_the_knots_and_halves_the_way():
 def test_alignment_finds_the_similarity(with_scale):
     source = RNG.normal(size=(30, 3))
     R, t, s = matrix_of(np.array([1.0, 0.2, -2])), np.array([3.0, -1, 2]), 1.7 if with_scale else 1.0
-    found = align(source, s * source @ R.T + t, with_scale=with_scale)
+    found = umeyama(source, s * source @ R.T + t, with_scale=with_scale)
     np.testing.assert_allclose(found.rotation, R, atol=1e-9)
     np.testing.assert_allclose(found.translation, t, atol=1e-9)
     assert found.scale == pytest.approx(s)
@@ -107,13 +107,13 @@ def test_alignment_finds_the_similarity(with_scale):
 
 def test_alignment_never_mirrors_and_weights_count():
     source = RNG.normal(size=(30, 3))
-    assert np.linalg.det(align(source, source * [1, 1, -1]).rotation) == pytest.approx(1)
+    assert np.linalg.det(umeyama(source, source * [1, 1, -1]).rotation) == pytest.approx(1)
     target = source + np.array([1.0, 0, 0])
     target[0] += 50
     weights = np.r_[0.0, np.ones(29)]
-    np.testing.assert_allclose(align(source, target, weights=weights).apply(source)[1:], target[1:], atol=1e-9)
-    with pytest.raises(ValueError, match="differ or are empty"):
-        align(source[:0], source[:0])
+    np.testing.assert_allclose(umeyama(source, target, weights=weights).apply(source)[1:], target[1:], atol=1e-9)
+    with pytest.raises(ValueError, match="not empty"):
+        umeyama(source[:0], source[:0])
 
 
 def test_smoothing_keeps_constants_and_straight_middles():

@@ -117,8 +117,67 @@ def test_contact_ignores_noise_along_the_ray():
     assert resting.any()
 
 
+def two_feet(seconds_standing=0.0):
+    """Heels and toes (on one spot: no pitch is seen) of alternating feet; frames, and which foot rests."""
+    times = np.arange(0, 4.2 + seconds_standing, 1 / 30)
+    sites, resting = np.zeros((len(times), 4, 3)), np.zeros((len(times), 2), bool)
+    for side in range(2):
+        time = np.where(times < 2, times, np.maximum(times - seconds_standing, 2)) + 0.55 * side
+        cycle, phase = np.floor(time / 1.1), (time / 1.1) % 1
+        swing = np.clip((phase - 0.62) / 0.38, 0, 1)
+        place = np.stack(
+            [1.2 * (cycle + 3 * swing**2 - 2 * swing**3), 0.2 * side + 0 * time, 0.1 * np.sin(np.pi * swing)], 1
+        )
+        sites[:, [side, side + 2]] = place[:, None]
+        resting[:, side] = swing == 0
+    return times, sites, resting
+
+
+def test_a_rolling_foot_lands_on_its_heel_and_leaves_from_its_toe():
+    times, sites, resting = two_feet()
+    centres = np.tile([2.0, -4.0, 1.5], (len(times), 1))
+    found = contact_probability(sites, centres, times, ContactConfig()) > 0.5
+    for side in range(2):
+        heel, toe = found[:, side], found[:, side + 2]
+        assert ((heel | toe) != resting[:, side]).mean() < 0.1  # one frame per edge
+        edges = np.flatnonzero(np.diff(resting[:, side].astype(int), prepend=0, append=0)).reshape(-1, 2)
+        for first, last in edges:
+            if first > 0 and last < len(times):
+                third = (last - first) // 3
+                assert heel[first + 2 : first + third].all() and toe[last - third : last - 2].all()
+                assert not heel[last - third : last].any() and not toe[first : first + 2].all()
+
+
+def test_a_standing_foot_keeps_heel_and_toe_down():
+    times, sites, _ = two_feet(seconds_standing=2.0)
+    centres = np.tile([2.0, -4.0, 1.5], (len(times), 1))
+    found = contact_probability(sites, centres, times, ContactConfig()) > 0.5
+    standing = (times > 2.2) & (times < 3.4)
+    both = [found[standing][:, [side, side + 2]].all() for side in range(2)]
+    assert any(both)
+
+
 def test_one_frame_is_judged_by_height():
     low, high = np.zeros((1, 1, 3)), np.array([[[0, 0, 0.4]]])
     centre, time = np.array([[0, -2.0, 1.5]]), np.zeros(1)
     assert contact_probability(low, centre, time, ContactConfig())[0, 0] > 0.5
     assert contact_probability(high, centre, time, ContactConfig())[0, 0] < 0.5
+
+
+def test_gliding_feet_are_not_made_to_rest():
+    times = np.arange(0, 3, 1 / 30)
+    place = np.stack([3.0 * times, 0.3 * np.sin(4 * times), 0.02 + 0 * times], 1)
+    sites = place[:, None] + np.array([[0, 0.1, 0], [0, -0.1, 0], [0.2, 0.1, 0], [0.2, -0.1, 0]])
+    centres = np.tile([4.0, -5.0, 1.5], (len(times), 1))
+    assert contact_probability(sites, centres, times, ContactConfig()).max() < 0.5
+
+
+def test_a_leg_that_is_seen_badly_rests_while_the_other_swings():
+    times, sites, resting = two_feet()
+    lost = slice(40, 50)  # the left foot stands, but seems to fly about with the right one
+    assert resting[lost, 0].all() and not resting[lost, 1].all()
+    sites[lost, ::2] += np.random.default_rng(6).normal(scale=0.3, size=(10, 1, 3)) * np.array([1, 1, 0.2])
+    centres = np.tile([2.0, -4.0, 1.5], (len(times), 1))
+    found = contact_probability(sites, centres, times, ContactConfig()) > 0.5
+    swinging = np.flatnonzero(~resting[lost, 1]) + lost.start
+    assert found[swinging[2:-2]][:, [0, 2]].any(1).mean() > 0.7

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from diorama.body.anny import load_free_body
+from diorama.body.detected import as_detected
 from diorama.body.image_terms import LOG_SCALE, direction_term, keypoint_term, silhouette_term
 from diorama.body.joints import BLAZEPOSE_33, JOINT_INDEX, JOINT_NAMES
 from diorama.body.model import BodyModel
@@ -79,7 +80,7 @@ def fit_bodies(
         evidence = gather_evidence(
             track, others, cameras, observations.times, observations.width, observations.height, config.evidence
         )
-        return fit_track(track, evidence, model, config)
+        return fit_track(track, evidence, as_detected(model, track.joint_set), config)
 
     with one_thread() as workers, ThreadPoolExecutor(workers) as pool:
         done = progress_bar(pool.map(fit, people), desc="bodies", total=len(people), unit="person", show=progress)

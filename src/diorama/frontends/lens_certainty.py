@@ -10,11 +10,17 @@ from diorama.frontends.mapping import SegmentMap
 from diorama.frontends.resection import point_jacobians, pose_residuals
 from diorama.geometry.transforms import invert
 
+# What a lens may bend beyond k1 without anybody knowing: the deviation of an unmodelled k2 (phones and action cameras
+# calibrate to some hundredths).
+K2_SIGMA = 0.03
 
-def focal_certainty(found: SegmentMap, *, max_points: int = 1500) -> float:
-    """Relative standard deviation of the focal with poses, points and k1 free (normal equations, points eliminated).
 
-    The gauge is left to a faint damping. It is a lower bound: noise is taken as independent between observations.
+def focal_certainty(found: SegmentMap, *, max_points: int = 1500, k2_sigma: float = K2_SIGMA) -> float:
+    """Relative standard deviation of the focal with poses, points, k1 and k2 free (normal equations, points eliminated).
+
+    The map itself has k2 = 0; here it is an unknown with the prior deviation `k2_sigma`, because a focal that moves
+    when the lens model is refined is not known better than that. The gauge is left to a faint damping. It is a lower
+    bound: noise is taken as independent between observations.
     """
     points = np.unique(found.seen_point)
     chosen = points[np.linspace(0, len(points) - 1, min(max_points, len(points))).astype(int)]
@@ -23,7 +29,7 @@ def focal_certainty(found: SegmentMap, *, max_points: int = 1500) -> float:
     Ts = invert(found.T_world_camera)
     centre = np.array(found.size) / 2
     n, keys = len(key), len(found.rows)
-    residual, by_pose, by_point, by_lens = (np.zeros((n, 2, k)) for k in (1, 6, 3, 2))
+    residual, by_pose, by_point, by_lens = (np.zeros((n, 2, k)) for k in (1, 6, 3, 3))
     for index in range(keys):
         mine = key == index
         world = found.points[chosen[point[mine]]]
@@ -32,7 +38,7 @@ def focal_certainty(found: SegmentMap, *, max_points: int = 1500) -> float:
     rows = np.arange(2 * n).reshape(n, 2, 1)
     own = _sparse(rows, 3 * point[:, None, None] + np.arange(3), by_point, (2 * n, 3 * len(chosen)))
     pose = _sparse(rows, 6 * key[:, None, None] + np.arange(6), by_pose, (2 * n, 6 * keys))
-    shared = sparse.hstack([pose, sparse.csr_matrix(by_lens.reshape(2 * n, 2))]).tocsr()
+    shared = sparse.hstack([pose, sparse.csr_matrix(by_lens.reshape(2 * n, 3))]).tocsr()
     blocks = np.zeros((len(chosen), 3, 3))
     np.add.at(blocks, point, np.einsum("nri,nrj->nij", by_point, by_point))
     trace = np.trace(blocks, axis1=1, axis2=2)[:, None, None]
@@ -41,7 +47,8 @@ def focal_certainty(found: SegmentMap, *, max_points: int = 1500) -> float:
     reduced = (shared.T @ shared - cross @ inverse @ cross.T).toarray()
     reduced += 1e-9 * np.diag(np.maximum(np.diag(reduced), 1e-9))
     variance = np.median((residual**2).sum((1, 2))) / (2 * np.log(2))
-    return float(np.sqrt(max(np.linalg.inv(reduced)[-2, -2], 0) * variance) / found.focal)
+    reduced[-1, -1] += variance / k2_sigma**2
+    return float(np.sqrt(max(np.linalg.inv(reduced)[-3, -3], 0) * variance) / found.focal)
 
 
 def _sparse(rows: np.ndarray, columns: np.ndarray, values: Float[np.ndarray, "n 2 k"], shape: tuple[int, int]):

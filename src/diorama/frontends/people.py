@@ -97,18 +97,19 @@ def _follow(
     width = round(video.width * min(1.0, config.max_size / max(video.width, video.height)))
     scale = width / video.width
     tracker: Tracker | None = None
-    records: dict[int, list[_Record]] = {}
+    records: dict[int, dict[int, _Record]] = {}
     stream = progress_bar(video.frames(max_size=config.max_size), desc="people", total=len(video.times), show=progress)
     for row, rgb in stream:
         if tracker is None:
             canvas = Canvas.of(rgb.shape[1], rgb.shape[0], config.mask_size)
             tracker = Tracker(networks, canvas, config.tracking, config.detection, config.separation)
         for key, seen in tracker.step(row, rgb):
-            records.setdefault(key, []).append(_Record.of(seen, tracker.canvas, scale))
+            # A later look at an earlier frame, apart from somebody found since, replaces the first one.
+            records.setdefault(key, {})[seen.row] = _Record.of(seen, tracker.canvas, scale)
     if tracker is None:
         return [], Canvas.of(video.width, video.height, config.mask_size), 0
     ends = {p.id: p for p in tracker.past + tracker.people}
-    fragments = [_fragment(rows, ends[key]) for key, rows in records.items()]
+    fragments = [_fragment(list(rows.values()), ends[key]) for key, rows in records.items()]
     return fragments, tracker.canvas, tracker.ignored_small
 
 

@@ -202,6 +202,8 @@ def _solve(views: list[_Seen], start: np.ndarray, iterations: int, config: RayCo
         top, bottom = np.zeros_like(start), np.zeros_like(start)
         for view in views:
             ru, rv, su, sv = _residual(view, inverse)
+            # Beyond any picture the weight is nothing, and the square of a float32 must stay finite.
+            ru, rv = np.clip(ru, -1e6, 1e6), np.clip(rv, -1e6, 1e6)
             robust = view.weight / (1 + (ru * ru + rv * rv) / np.float32(config.agree_px**2)) ** 2
             top += robust * (ru * su + rv * sv)
             bottom += robust * (su * su + sv * sv)

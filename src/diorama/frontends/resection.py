@@ -71,11 +71,12 @@ def pose_residuals(
 
 def point_jacobians(
     points_world: Float[np.ndarray, "n 3"], T: Float[np.ndarray, "4 4"], focal: float, k1: float
-) -> tuple[Float[np.ndarray, "n 2 3"], Float[np.ndarray, "n 2 2"]]:
-    """Derivatives of pixels by the world points, and by (focal, k1), under the camera-from-world transform `T`."""
+) -> tuple[Float[np.ndarray, "n 2 3"], Float[np.ndarray, "n 2 3"]]:
+    """Derivatives of pixels by the world points, and by (focal, k1, k2) at k2 = 0, under the camera-from-world `T`."""
     still = np.zeros((len(points_world), 2))
     pixel, jacobian = pose_residuals(points_world, still, T, focal, k1, np.zeros(2))
     x, y, z = (points_world @ T[:3, :3].T + T[:3, 3]).T
     plane = np.stack([x / z, y / z], 1)
-    by_k1 = focal * plane * (plane**2).sum(1, keepdims=True)
-    return jacobian[:, :, 3:] @ T[:3, :3], np.stack([pixel / focal, by_k1], 2)
+    squared = (plane**2).sum(1, keepdims=True)
+    by_k1 = focal * plane * squared
+    return jacobian[:, :, 3:] @ T[:3, :3], np.stack([pixel / focal, by_k1, by_k1 * squared], 2)

@@ -7,6 +7,7 @@ erased (`separation`); the detector runs only every few frames, to find people w
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from diorama.frontends.association import (
     touching_groups,
 )
 from diorama.frontends.blazepose import BlazePose, Candidates, Pose, Region
+from diorama.frontends.past_frames import PastFrame
 from diorama.frontends.person_colours import Colours, learn_colours
 from diorama.frontends.person_detection import DetectionConfig, detect_people
 from diorama.frontends.separation import (
@@ -32,6 +34,7 @@ from diorama.frontends.separation import (
     SeparationConfig,
     Sighting,
     Suspect,
+    are_two_people,
     joints_inside,
     look,
     pose_distance,
@@ -51,7 +54,8 @@ class TrackingConfig:
     `max_growth`, is not believed to be the same. After `max_lost` frames unseen the track ends, as it does when the
     detector, after `patience` runs, saw nobody there in more than `min_confirmed` of them. Two skeletons closer
     than `same_person` are one person. A candidate closer than `explained` to a followed person is that person. People
-    whose masks come within `touch_margin` are looked at together, `overlap_rounds` times. People lower than
+    whose masks come within `touch_margin` are looked at together, `overlap_rounds` times; one who turns up beside
+    another is followed backwards with him through up to `trace_back` frames. People lower than
     `min_height` of the picture's shorter side are left alone (their pose would be guesswork, and so might they) where
     somebody is followed who is taller by the factor `much_taller`.
     """
@@ -71,6 +75,7 @@ class TrackingConfig:
     explained: float = 0.2
     touch_margin: float = 0.05
     overlap_rounds: int = 2
+    trace_back: int = 60
     min_height: float = 0.15
     much_taller: float = 2.0
     max_people: int = 24
@@ -95,50 +100,98 @@ class Tracker:
         self.flow = Flow()
         self.ignored_small = 0
         self.started = False
-        # The frames since the detector last ran, to find out since when a new person is there.
-        self.recent: list[tuple[int, np.ndarray, dict[int, Sighting]]] = []
+        # Earlier frames, to find out since when a new person is there; `unsearched` of them since the detector last ran.
+        self.memory: deque[PastFrame] = deque(maxlen=config.trace_back)
+        self.unsearched = 0
 
     def step(self, row: int, rgb: UInt8[np.ndarray, "height width 3"]) -> list[tuple[int, Seen]]:
         """Look at one more frame: who was seen, by id; also where new people were in the few frames before."""
         scene = Scene.of(rgb, self.canvas)
         fresh = self._follow(scene)
-        if len(self.recent) >= self._interval() or not self.started:
+        earlier: list[tuple[int, Seen]] = []
+        if self.unsearched >= self._interval() or not self.started:
             self.started = True
-            known = {p.id for p in self.people}
+            followed = set(fresh)
             fresh |= self._discover(scene, row, fresh)
             fresh |= self._probe(scene, row, fresh)
-            earlier = [seen for key in fresh.keys() - known for seen in self._trace_back(key, fresh[key])]
-            self.recent.clear()
-        else:
-            earlier = []
+            for key in sorted(fresh.keys() - followed):
+                earlier += self._trace_back(key, scene, fresh)
+            self.unsearched = 0
         fresh = self._without_duplicates(fresh)
         seen = self._update(scene, row, fresh)
         self._end_lost()
         self.flow.remember(scene.colours)
-        self.recent.append((row, rgb, fresh))
+        self.memory.append(PastFrame.of(row, rgb, fresh))
+        self.unsearched += 1
         return earlier + list(seen.items())
 
     def _interval(self) -> int:
         """Frames from one run of the detector to the next."""
         return self.config.detect_every if self.people else self.config.detect_every_alone
 
-    def _trace_back(self, key: int, sighting: Sighting) -> list[tuple[int, Seen]]:
-        """Follow a new person backwards through the frames since the detector last ran."""
-        person = Person(key, sighting, 0)
+    def _trace_back(self, key: int, scene: Scene, fresh: dict[int, Sighting]) -> list[tuple[int, Seen]]:
+        """Follow a new person backwards through the frames since the detector last ran; and farther, together with
+        somebody whom he touches, while both can be told apart: until now they were taken for one."""
+        person, partner = Person(key, fresh[key], 0), self._partner(key, fresh)
+        flow = Flow()
+        flow.remember(scene.colours)
         out: list[tuple[int, Seen]] = []
-        for row, rgb, present in reversed(self.recent):
-            scene = Scene.of(rgb, self.canvas)
-            suspect = person.predicted(self.canvas)
-            others = [s.mask for s in present.values()]
-            [found] = separate(self.networks, scene, [suspect], others, 1)
-            double = any(self._is_duplicate(found.pose, s.pose) for s in present.values())
-            if double or not self._is_same(person, suspect, found):
+        for age, past in enumerate(reversed(self.memory)):
+            partner = partner if partner and partner.id in past.present else None
+            if key in past.present or (partner is None and age >= self.unsearched):
                 break
-            person.velocity = 0.5 * (person.velocity + body_centre(found.pose) - person.centre)
-            person.sighting = found
-            touched = any(masks_touch(found.mask, m, self._reach(found)) for m in others)
-            out.append((key, Seen(row, found, touched)))
+            scene = Scene.of(past.picture(), self.canvas)
+            pair = [person, partner] if partner else [person]
+            bystanders = {k: s for k, s in past.present.items() if k not in [p.id for p in pair]}
+            found = self._look_back(scene, pair, [s.mask for s in bystanders.values()], flow)
+            if found is None or any(self._is_duplicate(found[0].pose, s.pose) for s in bystanders.values()):
+                break
+            touched = len(pair) > 1 or any(
+                masks_touch(found[0].mask, s.mask, self._reach(found[0])) for s in bystanders.values()
+            )
+            for follower, sighting in zip(pair, found, strict=True):
+                follower.velocity = 0.5 * (follower.velocity + body_centre(sighting.pose) - follower.centre)
+                follower.sighting = sighting
+                out.append((follower.id, Seen(past.row, sighting, touched)))
+            flow.remember(scene.colours)
+            if partner and not masks_touch(found[0].mask, found[1].mask, 2 * self._reach(found[0])):
+                partner = None
         return out
+
+    def _partner(self, key: int, fresh: dict[int, Sighting]) -> Person | None:
+        """A copy of the nearest person whom the new one touches, to be followed backwards."""
+        mine = fresh[key]
+        close = [
+            p for p in self.people
+            if p.id != key and p.id in fresh and masks_touch(mine.mask, fresh[p.id].mask, 2 * self._reach(mine))
+        ]  # fmt: skip
+        if not close:
+            return None
+        nearest = min(close, key=lambda p: float(np.linalg.norm(p.centre - body_centre(mine.pose))))
+        return Person(nearest.id, fresh[nearest.id], 0, velocity=-nearest.velocity)
+
+    def _look_back(
+        self, scene: Scene, pair: list[Person], bystanders: list[Silhouette], flow: Flow
+    ) -> list[Sighting] | None:
+        """One person or two in an earlier frame; None unless all are there, and two are not one."""
+        suspects = [p.predicted(self.canvas) for p in pair]
+        if len(pair) == 1:
+            found = separate(self.networks, scene, suspects, bystanders, 1)
+        else:
+            fastest = max(float(np.abs(p.velocity).max()) for p in pair) * self.canvas.scale
+            masks = flow.carry([p.sighting.mask for p in pair], scene.colours, 16 + int(fastest))
+            carried = [replace(s, mask=m) for s, m in zip(suspects, masks, strict=True)]
+            # Nearest first, as in `_follow`.
+            order = sorted(range(2), key=lambda k: -(carried[k].mask.box() or (0, 0, 0, 0))[3])
+            ahead = self._order([pair[k].id for k in order])
+            looked = separate(
+                self.networks, scene, [carried[k] for k in order], bystanders, self.config.overlap_rounds, ahead
+            )
+            found = [looked[order.index(k)] for k in range(2)]
+            if not are_two_people(found[0], found[1], self.canvas, self.separation):
+                return None
+        same = all(self._is_same(p, s, f) for p, s, f in zip(pair, suspects, found, strict=True))
+        return found if same else None
 
     def _reach(self, sighting: Sighting) -> float:
         """Distance in canvas px below which two masks are taken to touch."""

@@ -7,14 +7,16 @@ contacts from motion, one joint refinement, floor at z = 0.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from diorama.body import load_body
 from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
+from diorama.body.detected import as_detected
 from diorama.body.image_terms import CameraRows
 from diorama.body.joints import JOINT_INDEX
 from diorama.body.model import BodyModel
@@ -25,7 +27,9 @@ from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.geometry.transforms import move_cameras, similarity
 from diorama.methods.backdrop import BackdropConfig, backdrop_scene, measured_scene
 from diorama.methods.contact_detection import ContactConfig, contact_probability
+from diorama.methods.depth_units import depth_in_camera_units
 from diorama.methods.ground_plane import Ground, fit_ground, ground_near_feet, upright_direction
+from diorama.methods.people_surface import with_people_points
 from diorama.methods.placed_person import PlacedPerson, place
 from diorama.methods.plausibility import PlausibilityConfig, badly_fitted, badly_placed
 from diorama.methods.refinement import RefinementConfig, World, refine
@@ -35,6 +39,8 @@ from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
+# Frames with a flat foot from which on only those decide how high somebody stands.
+_FEWEST_FLAT = 10
 
 
 @dataclass(frozen=True)
@@ -75,19 +81,52 @@ def reconstruct_grounded(
     """
     if observations.cameras is None:
         raise ValueError("the grounded method needs cameras")
+    size = (observations.width, observations.height)
+    observations = replace(observations, depth=depth_in_camera_units(observations.depth, observations.cameras, size))
+    assert observations.cameras is not None
     bodies = observations.bodies.people if observations.bodies else ()
     models = {body.body: load_body(body.body) for body in bodies}
-    placing = _place_world(observations, bodies, models, config)
-    bodies = tuple(body for body in bodies if body.id in placing.scale.statures)
-    cameras = _metric_cameras(observations.cameras, placing)
-    people = [place(b, models[b.body], placing.scale.statures[b.id], cameras, len(CONTACT_SITE_NAMES)) for b in bodies]
+    placing = _place_world(observations, bodies, models, {}, config)
+    people, cameras = _placed_people(observations, bodies, models, placing)
+    # Now that feet have a speed and a height: again, with those that rest flat on the ground.
+    placing = _place_world(observations, bodies, models, _flat_feet(people, cameras, observations, config), config)
+    people, cameras = _placed_people(observations, bodies, models, placing)
     people, world = _refine_all(people, cameras, observations, placing, config)
     return _assemble(video, observations, people, world, placing, config)
 
 
+def _placed_people(
+    observations: Observations, bodies: tuple[ObservedBody, ...], models: dict[str, BodyModel], placing: _Placing
+) -> tuple[list[PlacedPerson], Float[np.ndarray, "frames 4 4"]]:
+    """Everybody believed, at his stature in the metric world, and its cameras."""
+    assert observations.cameras is not None
+    cameras, statures = _metric_cameras(observations.cameras, placing), placing.scale.statures
+    joint_sets = {t.id: t.joint_set for t in observations.tracks.people} if observations.tracks else {}
+    seen = {b.id: as_detected(models[b.body], joint_sets.get(b.id, "")) for b in bodies}
+    return [
+        place(b, seen[b.id], statures[b.id], cameras, len(CONTACT_SITE_NAMES)) for b in bodies if b.id in statures
+    ], cameras
+
+
+def _flat_feet(
+    people: list[PlacedPerson], T_world_camera: np.ndarray, observations: Observations, config: GroundedConfig
+) -> dict[int, Bool[np.ndarray, "n 2"]]:
+    """Rows in which the left and the right foot of each person rest on heel and toe."""
+    out = {}
+    for person in people:
+        centres = T_world_camera[person.frames, :3, 3]
+        feet = contact_probability(person.sites_world(), centres, observations.times[person.frames], config.contacts)
+        heels, toes = (
+            feet[:, [CONTACT_SITE_NAMES.index(f"{s}_{end}") for s in ("left", "right")]] for end in ("heel", "toe")
+        )
+        out[person.id] = np.minimum(heels, toes) > 0.5
+    return out
+
+
 def _place_world(
-    observations: Observations, bodies: tuple[ObservedBody, ...], models: dict[str, BodyModel], config: GroundedConfig
-) -> _Placing:
+    observations: Observations, bodies: tuple[ObservedBody, ...], models: dict[str, BodyModel],
+    flat: Mapping[int, Bool[np.ndarray, "n 2"]], config: GroundedConfig,
+) -> _Placing:  # fmt: skip
     """Up, ground and scale of the cameras' world; only people with a stature in the answer are believed."""
     cameras = observations.cameras
     assert cameras is not None
@@ -103,13 +142,11 @@ def _place_world(
     ground = _scene_ground(observations, bodies, posed, up, centres) if cameras.kind == "translating" else None
     normal = ground.normal if ground else up
     offset = ground.offset if ground else float(np.median(centres @ up)) - 1.0
+    R_world_camera = cameras.T_world_camera[:, :3, :3]
+    soles = {b.id: _sole_under_ankle(*posed[b.id], R_world_camera[b.frames], normal, flat.get(b.id)) for b in bodies}
     per_frame = {
-        b.id: scale_per_frame(
-            _sole_under_ankle(*posed[b.id], cameras, b, normal), cameras.T_world_camera[b.frames, :3, :3], centres[b.frames],
-            normal, offset,
-        )
-        for b in bodies
-    }  # fmt: skip
+        b.id: scale_per_frame(soles[b.id], R_world_camera[b.frames], centres[b.frames], normal, offset) for b in bodies
+    }
     fitted = {b.id: fitted[b.id] for b in bodies}
     scale = pool_scale(per_frame, fitted, scene=ground is not None, config=config.scale)
     misplaced = badly_placed(per_frame, fitted, scale.metres_per_unit, config.plausibility)
@@ -167,17 +204,21 @@ def _body_up(
 
 
 def _sole_under_ankle(
-    joints: np.ndarray, ankle_height: float, cameras: ObservedCameras, body: ObservedBody, normal: np.ndarray
-) -> np.ndarray:
-    """Where the lower ankle's sole would be if the foot were flat, camera frame.
+    joints: np.ndarray, ankle_height: float, R: Float[np.ndarray, "n 3 3"], normal: np.ndarray,
+    flat: Bool[np.ndarray, "n 2"] | None,
+) -> Float[np.ndarray, "n 3"]:  # fmt: skip
+    """Where the sole of a flat foot is, under its ankle, camera frame; NaN where no foot is flat.
 
-    The sites of the sole itself are no good here: seen from behind, the pitch of a foot is a guess, and the lowest of
-    four guesses lies some centimetres too low.
+    Where too little is known about flat feet: under the lower ankle, as if it were flat (a trailing leg seen from behind
+    is often put too low). The sites of the sole itself are no good here: seen from behind, the pitch of a foot is a
+    guess, and the lowest of four guesses lies some centimetres too low.
     """
-    R = cameras.T_world_camera[body.frames, :3, :3]
     ankles = joints[:, [JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"]]]
     height = np.einsum("fij,fsj,i->fs", R, ankles, normal)
+    if flat is not None and flat.any(1).sum() >= _FEWEST_FLAT:
+        height = np.where(flat, height, np.inf)
     lower = ankles[np.arange(len(ankles)), height.argmin(1)]
+    lower[~np.isfinite(height).any(1)] = np.nan
     return lower - ankle_height * np.einsum("fij,i->fj", R, normal)
 
 
@@ -325,9 +366,10 @@ def _assemble(
         )
     else:
         scene = _scene_without_depth(video, observations, cameras, scale, rotation, shift, config)
+    believed = tuple(_person(p.moved(level, lift)) for p in people)
     return Reconstruction(
         times=observations.times, frame_index=observations.frame_index, duplicate=observations.duplicate,
-        cameras=cameras, people=tuple(_person(p.moved(level, lift)) for p in people), scene=scene,
+        cameras=cameras, people=believed, scene=with_people_points(scene, believed, cameras),
         up=_up_source(placing, bool(people)), quality=_figures(placing, world, scale, people),
         provenance={"method": "grounded", "scale_source": placing.scale.source},
     )  # fmt: skip

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float
 
 from diorama.body import load_body
 from diorama.body.contact_sites import FOOT_SITE_NAMES
+from diorama.body.detected import as_detected
 from diorama.body.joints import BLAZEPOSE_33
 from diorama.geometry.cameras import project
 from diorama.geometry.transforms import apply, invert
-from diorama.metrics.motion import jitter
-from diorama.metrics.physics import contact_steps_mm, floating_mm, penetration_mm
+from diorama.metrics import floating, foot_slide_by_contacts, jitter, penetration
 from diorama.observations import Track
 from diorama.reconstruction import Person, Reconstruction
 
@@ -46,7 +46,7 @@ class PersonFigures:
 
 def person_figures(reconstruction: Reconstruction, person: Person, track: Track | None) -> PersonFigures:
     """Everything measurable without truth about one person."""
-    model = load_body(person.body)
+    model = as_detected(load_body(person.body), track.joint_set if track else "")
     arrays = (
         torch.from_numpy(np.asarray(a, np.float32)) for a in (person.global_orient, person.body_pose, person.transl)
     )
@@ -66,11 +66,11 @@ def person_figures(reconstruction: Reconstruction, person: Person, track: Track 
         residual_percent=residual_percent,
         foot_sites=feet,
         foot_contacts=contacts,
-        steps_mm=contact_steps_mm(feet, contacts) if len(feet) > 1 else np.zeros(0),
-        sinking_mm=penetration_mm(feet),
-        floating_mm=floating_mm(feet)[resting],
+        steps_mm=foot_slide_by_contacts(feet, contacts),
+        sinking_mm=penetration(feet),
+        floating_mm=floating(feet)[resting],
         speed=_speed(person.joints_world[:, 0], times),
-        jitter=jitter(person.joints_world, 1 / float(np.median(np.diff(times)))) if len(times) > 3 else float("nan"),
+        jitter=_jitter(person.joints_world, times),
     )
 
 
@@ -94,6 +94,11 @@ def _residuals(
     height = np.linalg.norm(seen[..., :2].max(1) - seen[..., :2].min(1), axis=-1)
     steady = np.array([np.percentile(height[max(i - 15, 0) : i + 16], 75) for i in range(len(height))])
     return median, 100 * median / np.maximum(steady, 1)
+
+
+def _jitter(joints: np.ndarray, times: np.ndarray) -> float:
+    """Mean jitter, 10 m/s^3; NaN for fewer than four frames."""
+    return float(jitter(joints, 1 / float(np.median(np.diff(times)))).mean()) if len(times) > 3 else float("nan")
 
 
 def _speed(pelvis: np.ndarray, times: np.ndarray) -> float:

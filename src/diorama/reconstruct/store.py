@@ -51,7 +51,7 @@ class StepStore:
             "diorama": diorama.__version__,
             "step": step,
             "version": STEP_VERSIONS.get(step, 1),
-            "config": _without_threads(flatten(config, "config", {})),
+            "config": without_threads(flatten(config, "config", {})),
             "inputs": {name: self.contents.get(name, "") for name in needs},
         }
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
@@ -112,8 +112,8 @@ class StepStore:
         return path.is_file() and sha256_of(path) == digest
 
 
-def _without_threads(tree: Any) -> Any:
+def without_threads(tree: Any) -> Any:
     """A configuration without the number of threads, which changes how fast a result comes, not what it is."""
     if isinstance(tree, dict):
-        return {name: _without_threads(value) for name, value in tree.items() if name != "threads"}
-    return [_without_threads(value) for value in tree] if isinstance(tree, list) else tree
+        return {name: without_threads(value) for name, value in tree.items() if name != "threads"}
+    return [without_threads(value) for value in tree] if isinstance(tree, list) else tree

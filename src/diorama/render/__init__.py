@@ -1,1 +1,1 @@
-"""Meshes to colour, depth and ids on the CPU: ray casting with embree, procedural textures, bodies over pictures."""
+"""Meshes to colour, depth, normals and ids on the CPU: ray casting with embree, procedural textures, overlays."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from diorama.render.rays import Hits, RayScene, camera_rays
+from diorama.render.sensor import Sensor, exposed
 from diorama.render.textures import Texture
 
 Colour = tuple[float, float, float]
@@ -51,11 +53,15 @@ class Light:
 
 @dataclass(frozen=True)
 class Picture:
-    """A rendered frame; `depth` is z along the optical axis in metres (0: nothing), `ids` those of the meshes."""
+    """A rendered frame; `depth` is z along the optical axis in metres (0: nothing), `ids` those of the meshes.
+
+    `normals`, if asked for, are the unit normals of the faces whose depth is seen, on the camera's side; 0 for nothing.
+    """
 
     rgb: UInt8[np.ndarray, "height width 3"]
     depth: Float[np.ndarray, "height width"]
     ids: Int[np.ndarray, "height width"]
+    normals: Float[np.ndarray, "height width 3"] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,14 @@ def render(
     light: Light = Light(),
     samples: int = 2,
     distortion: Float[np.ndarray, " k"] | None = None,
+    normals: Literal["camera", "world"] | None = None,
+    sensor: Sensor | None = None,
 ) -> Picture:
     """What a camera sees. Pixels at edges of objects, faces and shadows get `samples` x `samples` rays for colour;
-    depth and ids are those of the pixel's centre."""
+    depth, ids and normals are those of the pixel's centre.
+
+    `normals` asks for normals along the camera's axes (OpenCV) or the world's; `sensor` adds its noise to the colours.
+    """
     scene = RayScene([(mesh.vertices, mesh.faces) for mesh in meshes])
     frame = _Frame(tuple(meshes), scene, K, T_world_camera, light)
     directions = camera_rays(K, width, height, distortion)
@@ -89,8 +100,27 @@ def render(
         steps = np.array([[dx / K[0, 0], dy / K[1, 1], 0] for dy in offsets for dx in offsets], np.float32)
         fine = frame.shade((directions[edge][None] + steps[:, None]).reshape(-1, 3)).colour
         colour[edge] = fine.reshape(samples**2, -1, 3).mean(0)
+    if sensor is not None:
+        colour = exposed(colour, sensor)
     ids = np.array([0, *(mesh.id for mesh in meshes)], np.int32)[first.hits.mesh + 1]
-    return Picture(_to_srgb(colour), first.hits.distance.reshape(height, width), ids.reshape(height, width))
+    return Picture(
+        _to_srgb(colour),
+        first.hits.distance.reshape(height, width),
+        ids.reshape(height, width),
+        _seen_normals(first.hits.normal.reshape(height, width, 3), directions, T_world_camera[:3, :3], normals),
+    )
+
+
+def _seen_normals(
+    normal_world: np.ndarray, directions_camera: np.ndarray, rotation: np.ndarray, frame: str | None
+) -> Float[np.ndarray, "height width 3"] | None:
+    """Face normals turned to the camera's side, along the axes of `frame`."""
+    if frame is None:
+        return None
+    rotation = rotation.astype(np.float32)
+    normal_camera = normal_world @ rotation
+    behind = (normal_camera * directions_camera).sum(-1, keepdims=True) > 0
+    return np.where(behind, np.float32(-1), np.float32(1)) * (normal_camera if frame == "camera" else normal_world)
 
 
 def _edges(first: _Shaded, height: int, width: int) -> Bool[np.ndarray, "height width"]:
@@ -205,9 +235,13 @@ def _uv_gradient(mesh: Mesh) -> Float[np.ndarray, "faces 2 3"]:
     """Per face the matrix that takes a step in its plane (metres) to a step in uv."""
     assert mesh.uv is not None
     corners, uv = mesh.vertices[mesh.faces], mesh.uv[mesh.faces]
-    sides = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], 2)
-    uv_sides = np.stack([uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]], 2)
-    return (uv_sides @ np.linalg.pinv(sides)).astype(np.float32)
+    sides = corners[:, 1:] - corners[:, :1]
+    uv_sides = np.swapaxes(uv[:, 1:] - uv[:, :1], 1, 2)
+    # The pseudo-inverse of two sides, written out: rows dual to the sides within the face's plane.
+    gram = sides @ np.swapaxes(sides, 1, 2)
+    determinant = np.maximum(gram[:, 0, 0] * gram[:, 1, 1] - gram[:, 0, 1] ** 2, 1e-30)
+    adjugate = np.stack([gram[:, 1, 1], -gram[:, 0, 1], -gram[:, 1, 0], gram[:, 0, 0]], 1).reshape(-1, 2, 2)
+    return (uv_sides @ (adjugate / determinant[:, None, None]) @ sides).astype(np.float32)
 
 
 def _vertex_normals(mesh: Mesh) -> Float[np.ndarray, "verts 3"]:

@@ -7,20 +7,17 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import av.error
 import numpy as np
 
 from diorama.assets import atomic_path, sha256_of
-from diorama.errors import DioramaError
 from diorama.geometry.cameras import pixel_grid, unproject
 from diorama.geometry.transforms import apply
 from diorama.progress import progress_bar
 from diorama.reconstruction import Cameras, Reconstruction, Scene, load
 from diorama.synthetic.staging import DEMO_SEED, DEMO_SHOT, Shot, Staging, stage
+from diorama.synthetic.video_file import write_video
 from diorama.synthetic.world import Rendered, build_actors, render_frames
 
 # Raise when the same seed gives another clip, so that old clips are made again.
@@ -64,7 +61,7 @@ def make_demo_clip(
     rendered = render_frames(staging, range(shot.frames), processes=count, deep=keyframes)
     shown = progress_bar(rendered, desc="rendering the demo clip", total=shot.frames, show=progress)
     kept: list[Rendered] = []
-    write_video(video, _keeping(iter(shown), kept), shot)
+    write_video(video, _keeping(iter(shown), kept), (shot.width, shot.height), shot.fps)
     truth = _truth(staging, kept)
     truth.save(folder / "truth")
     with atomic_path(key_file) as temporary:
@@ -85,21 +82,6 @@ def _keeping(frames: Iterator[Rendered], kept: list[Rendered]) -> Iterator[np.nd
         if frame.depth is not None:
             kept.append(frame)
         yield frame.rgb
-
-
-def write_video(path: Path, pictures: Iterator[np.ndarray], shot: Shot, *, crf: int = 18) -> None:
-    """H.264 (yuv420p) of RGB pictures at the shot's frame rate; the file appears when it is complete."""
-    rate = Fraction(shot.fps).limit_denominator(1001)
-    with atomic_path(path) as temporary:
-        try:
-            with av.open(str(temporary), "w", format="mp4") as container:
-                stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
-                stream.width, stream.height, stream.pix_fmt = shot.width, shot.height, "yuv420p"
-                for picture in pictures:
-                    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-                container.mux(stream.encode())
-        except av.error.FFmpegError as error:
-            raise DioramaError(f"cannot write ({error})", where=path, fix="free some space") from error
 
 
 def _truth(staging: Staging, keyframes: list[Rendered]) -> Reconstruction:

@@ -44,7 +44,7 @@ class Slab:
     def covers(self, xy: Float[np.ndarray, "*n 2"]) -> Bool[np.ndarray, "*n"]:
         """Ground points under the box."""
         p = self.local(np.concatenate([xy, np.zeros_like(xy[..., :1])], -1))
-        return (np.abs(p[..., 0]) <= self.size[0] / 2) & (np.abs(p[..., 1]) <= self.size[1] / 2)
+        return np.asarray((np.abs(p[..., 0]) <= self.size[0] / 2) & (np.abs(p[..., 1]) <= self.size[1] / 2))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Layout:
 
     def floor_height(self, xy: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n"]:
         """The floor without anything on it, metres."""
-        return xy @ np.array(self.slope)
+        return np.asarray(xy @ np.array(self.slope))
 
     def ground_height(self, xy: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n"]:
         """What a foot stands on: the floor, or the highest step there; metres."""
@@ -82,4 +82,4 @@ class Layout:
         depth = np.maximum(-height * self.floor_normal[2], 0)
         for slab in self.slabs:
             depth = np.maximum(depth, slab.depth_inside(points_world))
-        return depth
+        return np.asarray(depth)

@@ -29,14 +29,14 @@ def paving(rng: np.random.Generator, side: int, slabs: tuple[int, int] = (12, 20
     grit = 0.05 * noise(rng, side, side // 8, 3) + 0.045 * noise(rng, side, 8, 5)
     out = (0.46 + grit)[..., None] + shade.astype(np.float32)[row, across.astype(int)]
     out *= np.where(joint < side / 900, 0.55, 1.0)[..., None] * np.array([1.0, 0.97, 0.92], np.float32)
-    return _spots(rng, out.astype(np.float32), 400)
+    return spots(rng, out.astype(np.float32), 400)
 
 
 def _to_edge(value: np.ndarray) -> np.ndarray:
     return np.minimum(value % 1, 1 - value % 1)
 
 
-def _spots(rng: np.random.Generator, picture: Picture, count: int) -> Picture:
+def spots(rng: np.random.Generator, picture: Picture, count: int) -> Picture:
     """Dark and light specks of a few texels: corners that trackers hold on to."""
     reach = 12
     for x, y in rng.integers(reach, len(picture) - reach, (count, 2)):

@@ -1,0 +1,113 @@
+"""The methods that can be evaluated, by name: each takes a video, or observations, to a reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diorama.errors import DioramaError
+from diorama.evaluate.cases import Inputs
+from diorama.frontends.bodies import fit_bodies
+from diorama.methods.observed import reconstruct_observed
+from diorama.observations import Bodies, Depth, Observations, ObservedCameras, Tracks
+from diorama.reconstruct import Options, reconstruct
+from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations
+from diorama.reconstruct.store import StepStore, without_threads
+from diorama.reconstruction import Reconstruction
+from diorama.records import flatten, load_record
+from diorama.video import Video
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table.
+
+    Attributes:
+        what: in a few words.
+        from_observations: for sequences whose observations are there.
+        from_video: for videos; the folder keeps finished steps, which all methods of a sequence share.
+        configuration: plain values on which the result depends.
+    """
+
+    what: str
+    from_observations: Callable[[Observations], Reconstruction]
+    from_video: Callable[[Path, Path], Reconstruction]
+    configuration: Callable[[], Any]
+
+    def run(self, inputs: Inputs, folder: Path) -> Reconstruction:
+        """The reconstruction of a sequence, in a world of its own."""
+        if inputs.observations is not None:
+            return self.from_observations(inputs.observations)
+        if inputs.video is None:
+            raise ValueError("there is neither a video nor observations")
+        return self.from_video(inputs.video, folder)
+
+
+def _default_from_observations(observations: Observations) -> Reconstruction:
+    """The embedded default fits bodies to tracks by itself: bodies of other front ends are not its input."""
+    fitted = fit_bodies(replace(observations, depth=None), progress=False)
+    return reconstruct_from_observations(replace(observations, bodies=fitted))
+
+
+def _default_from_video(video: Path, folder: Path) -> Reconstruction:
+    return reconstruct(video, out=folder, overlay=False)
+
+
+def _observations_from_video(video: Path, folder: Path) -> Reconstruction:
+    """What the embedded front ends saw, as the default's finished steps keep it."""
+    reconstruct(video, out=folder, overlay=False)
+    return reconstruct_observed(None, observations_in(folder))
+
+
+def observations_in(folder: Path) -> Observations:
+    """The observations that `diorama reconstruct` kept in its output folder.
+
+    Raises:
+        DioramaError: a step is missing or damaged.
+    """
+    store = StepStore(folder)
+    video = load_record(Video, store.path("scan"))
+    return Observations(
+        video.width, video.height, video.times, np.arange(len(video)) + video.first_frame, video.duplicate,
+        tracks=load_record(Tracks, store.path("tracks")), bodies=load_record(Bodies, store.path("bodies")),
+        depth=load_record(Depth, store.path("depth")), cameras=load_record(ObservedCameras, store.path("cameras")),
+    )  # fmt: skip
+
+
+def _configuration() -> Any:
+    """Of all steps, as the default options ask for them; how many threads work does not matter."""
+    return without_threads(flatten(configs_of(Options()), "config", {}))
+
+
+METHODS: dict[str, Method] = {
+    "default": Method(
+        "`diorama reconstruct` with no option given; of given observations: bodies fitted to the tracks, then its method",
+        _default_from_observations,
+        _default_from_video,
+        _configuration,
+    ),
+    "observations": Method(
+        "the observations themselves, nothing refined (`methods/observed.py` says how they become metric)",
+        lambda observations: reconstruct_observed(None, observations),
+        _observations_from_video,
+        _configuration,
+    ),
+}
+
+
+def chosen_methods(names: tuple[str, ...]) -> dict[str, Method]:
+    """The named methods in this order.
+
+    Raises:
+        DioramaError: there is none of this name.
+    """
+    for name in names:
+        if name not in METHODS:
+            raise DioramaError("no such method", where=f"--methods {name}", fix=f"choose from {', '.join(METHODS)}")
+    if not names:
+        raise DioramaError("no method is named", where="--methods", fix=f"choose from {', '.join(METHODS)}")
+    return {name: METHODS[name] for name in names}

@@ -1,0 +1,85 @@
+"""The two methods that are there: on exact observations raw bodies are the truth, and videos share their steps."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diorama.data import exact_truth
+from diorama.evaluate.cases import Inputs
+from diorama.evaluate.columns import COLUMNS
+from diorama.evaluate.methods import METHODS, observations_in
+from diorama.evaluate.score import score
+from diorama.methods.observed import reconstruct_observed
+from diorama.reconstruct import pipeline
+from diorama.synthetic.simulate import PRESETS, simulate
+from evaluated_world import FRAMES, people_pixels
+from fake_stages import FakeStages
+from simulated_world import simulated_world
+from tiny_videos import moving, write_video
+
+
+@pytest.fixture(scope="module")
+def seen(free_body):
+    truth, view = simulated_world("walk", FRAMES)
+    config = replace(PRESETS["exact"], grid=96)
+    config = replace(config, cameras=replace(config.cameras, unit=0.37))
+    return truth, simulate(truth, view, config, seed=0)
+
+
+def figures(found, truth):
+    scores = score(found, exact_truth(truth), 30.0)
+    return {column.name: scores.figure(column.name) for column in COLUMNS}
+
+
+@pytest.mark.parametrize(("metric", "people"), [(True, True), (False, True), (False, False)])
+def test_raw_exact_observations_are_the_true_world(seen, metric, people):
+    """Maps that are metric (scale by the sparse points), or in the cameras' unit (by the bodies, by the ground at feet)."""
+    truth, observations = seen
+    if not metric:
+        depth = 0.37 * observations.depth.depth * (people | ~people_pixels(observations.depth.frames))
+        depth = replace(observations.depth, depth=depth.astype(np.float32), metric=False)
+        observations = replace(observations, depth=depth)
+    world = reconstruct_observed(None, observations)
+    got = figures(world, truth)
+    # The pelvis lies some centimetres behind the surface that a map shows, the ground some behind the feet.
+    slack = 0.5 if metric else 5
+    assert got["Scale"] < slack and got["RTE"] < slack
+    assert got["MPJPE"] < 1 and got["MRPE"] < 1e-2 and got["PA-MPJPE"] < 1
+    assert got["ContactP"] == got["ContactR"] == 1 and got["People"] == 100
+    ups = world.cameras.T_world_camera[:, 2, 1] - truth.cameras.T_world_camera[:, 2, 1]
+    assert np.abs(ups).max() < 0.1, "up is up"
+    assert world.provenance["scale_source"]
+
+
+def test_the_default_on_observations_is_the_grounded_method(seen, tmp_path):
+    truth, observations = seen
+    result = METHODS["default"].run(Inputs(exact_truth(truth), observations), tmp_path)
+    assert result.provenance["method"] == "grounded" and figures(result, truth)["People"] == 100
+
+
+def test_people_who_are_nowhere_and_worlds_without_depth(seen):
+    _, observations = seen
+    world = reconstruct_observed(None, replace(observations, bodies=None, depth=None, contacts=None))
+    assert world.people == () and world.cameras.T_world_camera[0, 2, 3] == pytest.approx(1)
+    assert world.provenance["scale_source"].startswith("none")
+    with pytest.raises(ValueError, match="cameras"):
+        reconstruct_observed(None, replace(observations, cameras=None))
+
+
+@pytest.mark.parametrize("kind", ["translating", "static"])
+def test_methods_of_a_video_share_its_finished_steps(monkeypatch, free_body, tmp_path, kind):
+    stages = FakeStages(kind=kind).install(monkeypatch, pipeline)
+    video = write_video(tmp_path / "street.mp4", moving(6))
+    inputs = Inputs(exact_truth(simulated_world("walk", FRAMES)[0]), video=video)
+    METHODS["default"].run(inputs, tmp_path / "out")
+    before = dict(stages.calls)
+    world = METHODS["observations"].run(inputs, tmp_path / "out")
+    assert stages.calls == before and world.provenance["method"] == "observations"
+    assert len(observations_in(tmp_path / "out").tracks.people) == len(world.people) == 1
+
+
+def test_a_configuration_is_plain_and_does_not_depend_on_threads():
+    text = json.dumps(METHODS["default"].configuration())
+    assert "threads" not in text and "adult_stature" in text
