@@ -18,7 +18,7 @@ from diorama.body.joints import JOINT_INDEX
 from diorama.body.model import PosedBody
 from diorama.body.stature import betas_for_stature
 from diorama.errors import DioramaError
-from diorama.metrics.physics import contact_steps_mm
+from diorama.metrics import foot_slide_by_contacts
 from diorama.synthetic import motion as m
 from diorama.synthetic.layout import Layout, Slab
 from diorama.synthetic.people import random_manner
@@ -78,7 +78,7 @@ def measured(shaped, layout: Layout, motion: m.Motion, fps: int) -> dict[str, fl
         deepest = max(deepest, float(layout.penetration(part.verts(chosen).numpy()).max()))
     acceleration = np.linalg.norm(np.diff(body.joints.numpy(), n=2, axis=0), axis=-1) * fps**2
     sites = body.contact_sites(motion.sites).numpy()
-    found = {"slide": contact_steps_mm(sites, motion.contacts).max(initial=0.0), "skin": 1000 * deepest}
+    found = {"slide": foot_slide_by_contacts(sites, motion.contacts).max(initial=0.0), "skin": 1000 * deepest}
     return found | {k: acceleration[:, [JOINT_INDEX[n] for n in names]].max() for k, names in NAMES.items()}
 
 
