@@ -6,7 +6,7 @@ import torch
 from diorama.body.joints import JOINT_INDEX
 from diorama.body.model import PosedBody
 from diorama.body.stature import betas_for_stature
-from diorama.metrics.physics import contact_steps_mm
+from diorama.metrics import foot_slide_by_contacts
 from diorama.synthetic.layout import Layout, Slab
 
 FEET = [JOINT_INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("ankle", "foot")]
@@ -29,7 +29,7 @@ def sites_of(body, motion):
 
 def planted_mm(body, motion):
     """Farthest that a site moves between two frames in which it is labelled."""
-    return contact_steps_mm(sites_of(body, motion), motion.contacts).max(initial=0.0)
+    return foot_slide_by_contacts(sites_of(body, motion), motion.contacts).max(initial=0.0)
 
 
 def skin_mm(body, layout, step=13):

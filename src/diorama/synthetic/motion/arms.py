@@ -23,8 +23,11 @@ from diorama.synthetic.walk import aim, two_bones
 _LEAN_ABOUT_FINGERS, _LEAN_ABOUT_THUMB = 0.21, -0.40
 # Skin may be pressed in by this much, metres.
 _PRESSED = 0.0035
-# On its way a hand keeps off a wall by up to this (metres), and above a table by so many times more.
-_APPROACH, _HIGHER = 0.09, 2.5
+# On its way a hand keeps off a wall by up to the first (metres), above a table by so many times more, and before its edge
+# by up to the last (metres).
+_APPROACH, _HIGHER, _DRAWN_BACK = 0.09, 2.5, 0.06
+# A hand that has little way to go over the surface (metres) is hardly drawn back.
+_SOON = 0.15
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,10 @@ def _way(
     if normal[2] < 0.5:
         return share * whole + off
     up = (whole @ normal)[:, None] * normal
-    return (1 - (1 - share) ** 3) * up + share**3 * (whole - up) + _HIGHER * off
+    ahead = whole - up
+    # While it is lifted it is drawn back from the edge (most at a fifth of the way).
+    back = 12.2 * share * (1 - share) ** 4 * ahead / np.sqrt(_SOON**2 + (ahead**2).sum(1, keepdims=True))
+    return (1 - (1 - share) ** 3) * up + share**3 * ahead - _DRAWN_BACK * back + _HIGHER * off
 
 
 def _sideways(shoulder: np.ndarray, wrist: np.ndarray, elbow: np.ndarray) -> Float[np.ndarray, "n 3"]:

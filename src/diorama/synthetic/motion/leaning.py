@@ -31,7 +31,7 @@ _WALL_LEAN = 0.12
 _STRAIGHT = 0.93
 # Free air before the toes, how far from the edge of a table the palm lies, and how far outside the shoulder, metres.
 _BEFORE, _ON_TABLE, _OUTSIDE = 0.03, 0.10, 0.05
-_SECONDS, _PAUSE = 1.1, 0.25
+_SECONDS, _PAUSE, _REACH = 1.1, 0.25, 1.2
 # One turns to the surface this far before where one stands to lean, metres.
 _STEP_UP = 0.22
 
@@ -90,7 +90,7 @@ def _placed(line: Timeline, lean: _Lean, number: int, on: float, off: float) -> 
     base = np.array([*line.place, line.keys[-1].values[2]])
     vectors = (base + turn @ lean.palm, turn @ lean.normal, turn @ lean.fingers, turn @ lean.elbow)
     point, normal, fingers, elbow = ((float(v[0]), float(v[1]), float(v[2])) for v in vectors)
-    return PalmHold(number, on, off, point, normal, fingers, elbow)
+    return PalmHold(number, on, off, point, normal, fingers, elbow, reach=_REACH)
 
 
 def _on_wall(walker: Walker, number: int) -> _Lean:

@@ -41,7 +41,7 @@ _HANDS_FORWARD = (0.45, 0.45, 0.0, 0.0, 0.6, 0.6)
 # shins allow), and how high they are lifted (metres, at 1.72 m) over the edge of a seat that is climbed.
 _FIRST_DOWN, _SECOND_DOWN, _UPRIGHT, _OVER_EDGE = 0.35, 0.85, 0.9, 0.09
 # Shares of that time at which each foot leaves the ground and hangs, and for which it is on tiptoe before.
-_OFF_THE_GROUND, _TIPTOE = ((0.15, 0.56), (0.17, 0.60)), 0.14
+_OFF_THE_GROUND, _TIPTOE = ((0.15, 0.56), (0.17, 0.60)), 0.11
 # The second control point lies so much above the straight way down, metres: the seat is reached from above.
 _ABOVE = 0.025
 # Somebody turns before a seat this far from its edge, beyond the tips of the toes, metres.

@@ -26,8 +26,11 @@ _HIGHEST, _HIGHEST_METRES = 0.45, 0.26
 _ROOM = 0.04
 # Nobody starts at full length: the first step is this share of the later ones or of a leg, and they grow per metre.
 _FIRST_STEP, _FIRST_STEP_LEGS, _GROWTH = 0.62, 0.52, 0.34
-# The highest obstacle to step over, in legs.
-_OVER = 0.33
+# The highest obstacle to step over, in legs, and how much lower a thick one must be (per leg of thickness): measured, so
+# that neither shins nor thighs touch it.
+_OVER, _OVER_THICK, _THICK = 0.32, 0.37, 0.4
+# Price of stepping over the highest thing, where a step of half or one and a half lengths costs 0.25.
+_OVER_COST = 3.0
 # A foot that must go as high and as far as a whole leg would take so much longer.
 _SLOWER = 1.5
 # Steps of somebody who does not walk but shifts, in legs.
@@ -171,10 +174,14 @@ def _cheapest(
     for i in range(1, len(grid)):
         start = np.searchsorted(grid, grid[i] - max(farthest, 1.4 * length[i]))
         step = grid[i] - grid[start:i]
+        # What is stepped onto is not stepped over: the highest ground on the way from each place to this one.
+        between = np.maximum.accumulate(height[start : i + 1].max(1)[::-1])[:0:-1]
         for side in np.flatnonzero(free[i]):
             rise = np.abs(height[i, side] - height[start:i, 1 - side])
             total = best[start:i, 1 - side] + (step / length[i] - 1) ** 2 + 0.5 * (rise / highest) ** 2
             # Up or down, nobody strides out.
+            over = between - np.maximum(height[i, side], height[start:i, 1 - side])
+            total += _OVER_COST * (over / (_OVER * walker.figure.leg)) ** 2
             total += (rise > 0.05) * (np.maximum(step / (_STEEP_STEP * walker.figure.leg) - 1, 0) / 0.2) ** 2
             total[(rise > highest) | (step < 0.2 * length[i])] = np.inf
             choice = int(np.argmin(total))
@@ -206,7 +213,12 @@ def _steps(
         before = steps[-2].hold.ground if k > 1 else (float(centres[0, 0]), float(centres[0, 1]), float(start))
         rise = hold.ground[2] - (steps[-1].hold.ground[2] if steps else float(start))
         leg, way = walker.figure.leg, float(np.hypot(hold.ground[0] - before[0], hold.ground[1] - before[1]))
-        plan = _climbing(plan, rise, _hindrance(walker, before, hold) / leg, way / leg)
+        plan = _climbing(
+            plan,
+            rise,
+            _hindrance(walker, before, hold, steps[-1].hold.ground[2] if steps else before[2]) / leg,
+            way / leg,
+        )
         steps.append(Step(side, hold, (float(centre[0]), float(centre[1])), float(heading), plan))
     return [_between(*three) for three in zip((None, *steps), steps, (*steps[1:], None), strict=False)]
 
@@ -223,20 +235,25 @@ def _between(before: Step | None, step: Step, after: Step | None) -> Step:
     return replace(step, stride=stride)
 
 
-def _hindrance(walker: Walker, before: tuple[float, float, float], hold: Foothold) -> float:
-    """By how much (metres) what a foot crosses stands out above the line between its places, or the way is a step."""
-    if hold.normal[2] < 1 - 1e-9:
-        return 0.0
+def _hindrance(walker: Walker, before: tuple[float, float, float], hold: Foothold, other: float) -> float:
+    """How high (metres) a foot must go above the lower of its places; `other` is the height of the foot that stands."""
     ends = np.array([before, hold.ground])
-    line = ends[0] + np.linspace(0, 1, 15)[:, None] * (ends[1] - ends[0])
-    top = float(surface_height(walker.layout, line[:, :2]).max())
-    over, highest = top - float(ends[:, 2].max()), _OVER * walker.figure.leg
-    if over > highest:
+    line = ends[0] + np.linspace(0, 1, 60)[:, None] * (ends[1] - ends[0])
+    # On a slope heights count from the line between the places.
+    sloped = hold.normal[2] < 1 - 1e-9
+    base = line[:, 2] if sloped else np.zeros(len(line))
+    height = surface_height(walker.layout, line[:, :2]) - base
+    low, high = (ends[:, 2] - base[[0, -1]]).min(), (ends[:, 2] - base[[0, -1]]).max()
+    top, leg = float(height.max()), walker.figure.leg
+    over = top - float(high if sloped else max(high, other))
+    thick = float((height > top - over / 2).mean() * np.hypot(*(ends[1] - ends[0])[:2])) if over > 1e-6 else 0.0
+    highest = min(_OVER, _OVER_THICK - _THICK * thick / leg) * leg
+    if over > max(highest, 0.05):
         raise DioramaError(
-            f"an obstacle of {over:.2f} m cannot be stepped over with legs of {walker.figure.leg:.2f} m",
-            where="script", fix=f"go round what is higher than {highest:.2f} m",
+            f"what is {over:.2f} m high and {thick:.2f} m thick cannot be stepped over with legs of {leg:.2f} m",
+            where="script", fix=f"go round what is so thick and higher than {highest:.2f} m",
         )  # fmt: skip
-    return top - float(ends[:, 2].min())
+    return float(top - low)
 
 
 def _shortened(walker: Walker, plan: Stride, length: float, *, last: bool, opening: bool) -> Stride:
