@@ -69,6 +69,11 @@ def test_quiet_is_quiet(capsys, monkeypatch, video, tmp_path):
         ("export", "missing", "--to", "glb"),
         ("models", "--from", "missing.whl"),
         ("demo", "missing.mp4", "-o", "out"),
+        ("synth", "--preset", "moon", "-o", "out"),
+        ("synth", "--suite", "easy", "-o", "out"),
+        ("synth", "--motion", "missing.npz", "-o", "out"),
+        ("evaluate", "--data", "synthetic:easy", "-o", "out"),
+        ("evaluate", "--data", "emdb2", "--root", "missing", "-o", "out"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line_and_code_2(capsys, monkeypatch, video, tmp_path, words):

@@ -27,6 +27,7 @@ from diorama.synthetic.free_space import footprint, stage_of
 from diorama.synthetic.layout import Layout, Slab
 from diorama.synthetic.layouts import PRESETS, random_layout
 from diorama.synthetic.motion import motion_from_amass, perform, random_script
+from diorama.synthetic.motion.amass import read_recording
 from diorama.synthetic.people import random_manner, random_person
 from diorama.synthetic.simulate import PRESETS as ERRORS
 from diorama.synthetic.simulate import CachedView, simulate
@@ -168,8 +169,10 @@ def build_sequence(spec: SequenceSpec) -> ExactSequence:
     Layouts and scripts are drawn until everybody finds a way past the others and the camera a place.
 
     Raises:
-        DioramaError: nothing fits (many people in a small room before a difficult camera).
+        DioramaError: nothing fits (many people in a small room before a difficult camera), or a recording is none.
     """
+    for recording in spec.recordings:
+        read_recording(recording)
     problem: DioramaError | None = None
     for attempt in range(_DRAWS):
         rng = np.random.default_rng([spec.seed, attempt])
