@@ -19,7 +19,9 @@ from diorama.frontends.rotation_pairs import fit_turn
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Thresholds, set on simulated point worlds (tests/frontends/point_worlds.py) in px of a picture 960 px long.
+    """Thresholds in px of a picture 960 px long, set on simulated point worlds (tests/frontends/point_worlds.py) and on 32
+    rendered clips (benchmarks/camera_gate.py), where the median share of parallax is at most 0.10 in turning and at
+    least 0.36 in travelling cameras.
 
     Static: at `anchor_votes` of the anchors, `min_anchor_share` of the points are found again, moved by less than
     `still_px` (median). Translating: in `travel_votes` of the pairs, at least `parallax_share` of the points miss the
@@ -37,7 +39,7 @@ class GateConfig:
     parallax_px: float = 2.0
     parallax_of_flow: float = 0.02
     epipolar_px: float = 1.0
-    parallax_share: float = 0.12
+    parallax_share: float = 0.18
     travel_votes: float = 0.34
 
 
