@@ -26,6 +26,8 @@ ATE_RULES = {"emdb1": ("josh", "mean"), "emdb2": ("josh", "mean"), "sloper4d": (
 DEPTH_ALIGNED = {"bonn": "scale"}
 # Voxel of the Chamfer distance, metres (JOSH).
 VOXEL = 0.3
+# Metres that a person's path must span to tell the size of the world.
+WALKED = 1.0
 
 
 def score_cameras(
@@ -42,9 +44,11 @@ def score_cameras(
 
 
 def score_scale(found: Reconstruction, truth: Truth, covered: np.ndarray, pairs: Sequence[Pair]) -> Iterator[Series]:
-    """Error of size: of the camera's path where the true camera travels, else of each person's path."""
+    """Error of size: of the camera's path where the true camera travels, else of the path of each person who walks."""
     known = truth.extras.cameras_known and _travels(truth.reconstruction.cameras)
     paths = [(p.joints[0][:, 0], p.joints[1][:, 0]) for p in pairs]
+    # Of somebody who sits or stands only the noise has a size.
+    paths = [(pred, true) for pred, true in paths if len(true) and np.ptp(true, axis=0).max() >= WALKED]
     if known:
         paths = [tuple(w.cameras.T_world_camera[covered, :3, 3] for w in (found, truth.reconstruction))]
     paths = [(pred, true) for pred, true in paths if len(true) and has_extent(pred) and has_extent(true)]
