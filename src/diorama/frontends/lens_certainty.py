@@ -10,8 +10,7 @@ from diorama.frontends.mapping import SegmentMap
 from diorama.frontends.resection import point_jacobians, pose_residuals
 from diorama.geometry.transforms import invert
 
-# What a lens may bend beyond k1 without anybody knowing: the deviation of an unmodelled k2 (phones and action cameras
-# calibrate to some hundredths).
+# What a lens may bend beyond k1 without anybody knowing: the deviation of an unmodelled k2. Assumed, not measured.
 K2_SIGMA = 0.03
 
 

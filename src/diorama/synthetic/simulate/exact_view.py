@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from diorama.assets import atomic_path
-from diorama.render.raycast import Mesh
-from diorama.render.rays import RayScene, camera_rays
+from diorama.render.depth import depth_and_ids
 from diorama.synthetic.world import World
 
 logger = logging.getLogger(__name__)
@@ -122,12 +121,11 @@ def _read(path: Path, width: int, height: int) -> Frames:
     return frames if whole else nothing
 
 
+@dataclass(frozen=True)
 class WorldView:
-    """The view of a `World`. Its scenery is given to embree once, of people only the triangles that a ray can meet."""
+    """The view of a `World`."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._scenery = RayScene([(mesh.vertices, mesh.faces) for mesh in world.scenery])
+    world: World
 
     def depth_and_ids(
         self, row: int, width: int, height: int
@@ -135,34 +133,5 @@ class WorldView:
         """As `ExactView`."""
         staging = self.world.staging
         scale = np.array([width / staging.shot.width, height / staging.shot.height, 1.0])
-        K, T = scale[:, None] * staging.K, staging.T_world_camera[row]
-        directions = camera_rays(K, width, height).reshape(-1, 3) @ T[:3, :3].T.astype(np.float32)
-        origins = np.broadcast_to(T[:3, 3].astype(np.float32), directions.shape)
-        behind = self._scenery.first_hits(origins, directions)
-        people = [actor.mesh(row) for actor in self.world.actors]
-        parts = [_reachable(mesh, K, T) for mesh in people]
-        seen = [index for index, (_, faces) in enumerate(parts) if len(faces)]
-        front = RayScene([parts[index] for index in seen]).first_hits(origins, directions)
-        nearer = (front.mesh >= 0) & ((behind.mesh < 0) | (front.distance < behind.distance))
-        ids = np.array([0, *(people[index].id for index in seen)], np.int32)[np.where(nearer, front.mesh + 1, 0)]
-        depth = np.where(nearer, front.distance, behind.distance)
-        return depth.reshape(height, width), ids.reshape(height, width)
-
-
-def _reachable(
-    mesh: Mesh, K: np.ndarray, T_world_camera: np.ndarray
-) -> tuple[Float[np.ndarray, "verts 3"], Int[np.ndarray, "faces 3"]]:
-    """The triangles whose image box holds a pixel's centre, and all that reach near the camera's plane."""
-    T = T_world_camera.astype(np.float32)
-    points = (mesh.vertices.astype(np.float32, copy=False) - T[:3, 3]) @ T[:3, :3]
-    near = points[:, 2] < 0.05
-    kept = np.ones(len(mesh.faces), bool)
-    for axis in range(2):
-        pixels = points[:, axis] / np.where(near, np.float32(1), points[:, 2]) * K[axis, axis] + K[axis, 2]
-        a, b, c = (pixels[mesh.faces[:, k]] for k in range(3))
-        # Widened by 0.02 px, so that rounding opens no gap between neighbours.
-        low, high = np.minimum(np.minimum(a, b), c) - 0.52, np.maximum(np.maximum(a, b), c) - 0.48
-        kept &= np.ceil(low) <= np.floor(high)
-    kept |= near[mesh.faces].any(1) if near.any() else False
-    used, faces = np.unique(mesh.faces[kept], return_inverse=True)
-    return mesh.vertices[used], faces.reshape(-1, 3)
+        meshes = (*self.world.scenery, *(actor.mesh(row) for actor in self.world.actors))
+        return depth_and_ids(meshes, scale[:, None] * staging.K, staging.T_world_camera[row], width, height)
