@@ -16,7 +16,7 @@ from torch import Tensor
 from diorama.body.joints import JOINT_NAMES, JOINT_PARENTS
 from diorama.body.kinematics import attach, attached_point_jacobians, forward_kinematics
 from diorama.body.model import BodyModel
-from diorama.solver import Block, Values, Variable
+from diorama.solver import Block, Linearized, Term, Values, Variable
 
 Rest = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -51,8 +51,11 @@ class UnknownPerson:
 
     @classmethod
     def of(cls, model: BodyModel, id: int, frames: int, first_slot: int = 0, surface_step: int = 12) -> UnknownPerson:
-        """A person of a body model. Points: its landmarks by name, its contact sites as `contact/<site>`, its joints as
-        `joint/<name>`, and every `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most."""
+        """A person of a body model.
+
+        Points: its landmarks by name, its contact sites as `contact/<site>`, its joints as `joint/<name>`, and every
+        `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most.
+        """
         model = model.to(dtype=torch.float64)
         chosen = model.subset[::surface_step] if surface_step else model.subset[:0]
         main = model.skin.weights[chosen].argmax(1, keepdim=True)
@@ -183,6 +186,33 @@ class UnknownPerson:
         ]
         self._kept["rest_derivative"] = ((betas,), (slopes[0], slopes[1]))
         return slopes[0], slopes[1]
+
+
+def in_statures(term: Term, person: UnknownPerson, stature: Callable[[Tensor], float], first: Tensor) -> Term:
+    """A term whose residual is a length, divided by how much taller the person has become than with the shape `first`.
+
+    Lengths in metres reward a world that shrinks, people and all: every slide and every gap becomes smaller. Relative to
+    the people nothing is gained. `stature` of a shape is in metres and linear in it.
+    """
+    if not person.shape_is_free:
+        return term
+    height = stature(first[0])
+    steps = torch.eye(first.shape[1], dtype=first.dtype)
+    slope = torch.tensor([(stature(first[0] + 0.02 * e) - stature(first[0] - 0.02 * e)) / 0.04 for e in steps]) / height
+    slope = slope.to(first.dtype)
+
+    def evaluate(values: Values, with_jacobian: bool) -> Linearized:
+        part = term.function(values, with_jacobian)
+        taller = 1 + (slope * (values[person.betas] - first)[0]).sum()
+        residual = part.residual / taller
+        if not with_jacobian or not len(residual):
+            return Linearized(residual, part.blocks)
+        blocks = [Block(b.variable, b.rows, b.jacobian / taller, b.first) for b in part.blocks]
+        shared = torch.zeros(len(residual), dtype=torch.long)
+        blocks.append(Block(person.betas, shared, -residual[..., None] * slope / taller))
+        return Linearized(residual, blocks)
+
+    return Term(term.name, evaluate, term.loss)
 
 
 def rest_jacobians(

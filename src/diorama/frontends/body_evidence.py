@@ -40,9 +40,6 @@ LIMB_SIGMA: dict[tuple[str, str], float] = {
 }
 LIMBS: tuple[tuple[str, str], ...] = tuple(LIMB_SIGMA)
 
-# Landmarks of the fit: the detector's, and the crown, which the mask shows (the detector has nothing above the eyes, so
-# that without it stature would hang on faces).
-FIT_LANDMARKS: tuple[str, ...] = (*BLAZEPOSE_33, "head_top")
 
 # Distances are measured on a grid this many times finer than the one that is kept: a person's outline is thin.
 FINER = 4
@@ -153,9 +150,10 @@ def _normalise(pixels: np.ndarray, K: np.ndarray, distortion: np.ndarray) -> np.
 def _apparent_height(track: Track) -> Tensor:
     """Height of a standing person in pixels: longest extent of the landmarks, steadied over the track."""
     points = track.keypoints[..., :2]
-    known = np.isfinite(points).all(-1, keepdims=True)
-    highest, lowest = np.where(known, points, -np.inf).max(1), np.where(known, points, np.inf).min(1)
-    extent = np.where(known.any((1, 2)), np.linalg.norm(np.where(known.any(1), highest - lowest, 0), axis=1), 0)
+    known: np.ndarray = np.all(np.isfinite(points), axis=2)
+    highest = np.where(known[..., None], points, -np.inf).max(1)
+    lowest = np.where(known[..., None], points, np.inf).min(1)
+    extent = np.linalg.norm(np.where(known.sum(1)[:, None] > 0, highest - lowest, 0), axis=1)
     reach = 15
     steady = [np.percentile(extent[max(0, i - reach) : i + reach + 1], 75) for i in range(len(extent))]
     return torch.from_numpy(np.maximum(np.array(steady, np.float64), 20.0))

@@ -1,11 +1,13 @@
 """Small nonlinear least squares in torch: variables on manifolds, residual terms, robust losses, Levenberg-Marquardt."""
 
+from diorama.solver.adam import AdamConfig, solve_adam
 from diorama.solver.levenberg_marquardt import LMConfig, Solution, solve
 from diorama.solver.robust import GemanMcClure, Huber, RobustLoss, Squared
 from diorama.solver.terms import Block, Condensed, CondensedTerm, Linearized, Span, Term, Values, autodiff_term
 from diorama.solver.variables import Variable
 
 __all__ = [
+    "AdamConfig",
     "Block",
     "Condensed",
     "CondensedTerm",
@@ -22,4 +24,5 @@ __all__ = [
     "Variable",
     "autodiff_term",
     "solve",
+    "solve_adam",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +62,7 @@ class CondensedTerm:
 
     name: str
     cost: Callable[[Values], Tensor]
-    condense: Callable[[Values], Sequence[Condensed]]
+    condense: Callable[[Values], Iterable[Condensed]]
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ def _normal(
     """Summed normal equations; `gradients[k]` is d residual_k / dY, `by_focal` its own derivative by the focal length,
     `by_depth` that by the logarithm of the target's depth. Hessian from every `stride`-th match."""
     pull = torch.stack([weight * residual[..., k] for k in range(len(gradients))], -1)
-    along = sum(pull[..., k, None] * g for k, g in enumerate(gradients))
+    along = torch.stack([pull[..., k, None] * g for k, g in enumerate(gradients)]).sum(0)
     by_scale = (along * now.turned).sum(-1)
     focal = (along * now.by_focal).sum(-1) + (pull * by_focal).sum(-1)
     parts = [torch.linalg.cross(now.point, along).sum(1), along.sum(1), *_with_nodes(by_scale, now.carried.nodes)]

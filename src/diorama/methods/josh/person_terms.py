@@ -17,14 +17,19 @@ from diorama.solver import Block, Huber, Linearized, RobustLoss, Term, Values
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """Standard deviations of observed bodies, per group of parameters: share of the depth along the ray, metres across
-    it, degrees of the orientation and of the joints, and the logarithm of the stature (which fills all of the shape).
+    """Standard deviations of observed bodies, per group of parameters: share of the depth along the ray (of all rows of a
+    person together, `depth_bias`, and of each by itself), metres across it, degrees of the orientation and of the joints,
+    and the logarithm of the stature (which fills all of the shape).
+
+    A person is seen too far in all frames or in none: without the bias, many frames of one person would overrule his
+    stature, and with it the world's scale.
 
     The paper's |.|_2 with weight 10 is an exact penalty, under which people do not move at all (measured on its release).
     These are the errors of mesh recovery in the literature, rounded: distances are the weakest, as the paper says.
     """
 
     depth: float = 0.1
+    depth_bias: float = 0.07
     across: float = 0.05
     orient: float = 8.0
     stature: float = 0.05
@@ -53,6 +58,23 @@ class Observed:
     trust: Float[Tensor, " rows"]
 
 
+def bias_name(person: UnknownPerson) -> str:
+    """The variable (1, 1) of a person's common depth error, a logarithm."""
+    return f"depth_bias_{person.id}"
+
+
+def bias_term(person: UnknownPerson, sigma: float) -> Term:
+    """The common depth error is small."""
+    name = bias_name(person)
+
+    def evaluate(values: Values, with_jacobian: bool) -> Linearized:
+        jacobian = torch.full((1, 1, 1, 1), 1 / sigma, dtype=torch.float64)
+        residual = (values[name] / sigma)[:, None]
+        return Linearized(residual, [Block(name, torch.tensor([0]), jacobian)] if with_jacobian else [])
+
+    return Term("person_depth_bias", evaluate)
+
+
 def place_term(
     person: UnknownPerson, cameras: CameraRows, observed: Observed, config: PriorConfig, weight: float
 ) -> Term:
@@ -72,7 +94,7 @@ def place_term(
         expected = observed.pelvis * torch.stack([torch.ones_like(zoom), torch.ones_like(zoom), zoom])
         ray = expected[:, :2] / expected[:, 2:]
         across = (pelvis[:, :2] / depth - ray) * expected[:, 2:] / config.across
-        along = torch.log(depth / expected[:, 2:]) / config.depth
+        along = (torch.log(depth / expected[:, 2:]) - values[bias_name(person)]) / config.depth
         residual = (
             torch.stack([torch.nn.functional.pad(across, (0, 1)), torch.nn.functional.pad(along, (0, 2))], 1) * root
         )
@@ -85,7 +107,10 @@ def place_term(
         by_camera[:, 1, 0, 2] = 1 / (depth[:, 0] * config.depth)
         by_camera = by_camera * root[..., None]
         by_world = by_camera @ rotation[:, None]
+        by_bias = torch.zeros(person.frames, 2, 3, 1, dtype=torch.float64)
+        by_bias[:, 1, 0, 0] = -1 / config.depth
         blocks = [Block(person.transl, rows, by_world), *cameras.blocks(by_camera, pelvis[:, None], by_world)]
+        blocks.append(Block(bias_name(person), torch.zeros_like(rows), by_bias * root[..., None]))
         if person.shape_is_free:
             slope = person.rest_slope(values[person.betas])[0][0]
             blocks.append(Block(person.betas, torch.zeros_like(rows), by_world @ slope))

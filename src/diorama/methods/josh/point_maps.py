@@ -81,7 +81,7 @@ class PointMaps:
         unknown, is a person, or lies on another surface."""
         height, width = self.depth.shape[1:]
         place = self.cells(pixels) - 0.5
-        inside = np.isfinite(place).all(1)
+        inside: np.ndarray = np.all(np.isfinite(place), axis=1)
         place = np.where(inside[:, None], place, 0.0)
         inside &= ((place > -0.5 - 1e-9) & (place < np.array([width, height]) - 0.5 + 1e-9)).all(1)
         place = np.clip(place, 0, np.array([width, height]) - 1.0)
@@ -115,7 +115,8 @@ def point_maps(
     rows = np.asarray(depth.frames)
     found = np.asarray(depth.depth, np.float32)
     known = np.isfinite(found) & (found > 0)
-    trusted = np.isfinite(depth.confidence) & (np.asarray(depth.confidence) > 0)
+    confidence = np.asarray(depth.confidence)
+    trusted = np.isfinite(confidence) & (confidence > 0)
     people = np.stack([_people(tracks, int(row), found.shape[2], found.shape[1]) for row in rows])
     return PointMaps(
         rows, np.where(known, found, 0), known & trusted & ~people, _aligned(prior, rows, found.shape),

@@ -170,8 +170,9 @@ def _surface(
     design = np.concatenate([np.ones((*near.depth.shape, 1)), offset / spread], -1)
     inverse = 1 / np.maximum(near.depth, 1e-9)
     weight = near.used.astype(np.float64)
-    middle = np.nanmedian(np.where(near.used, inverse, np.nan), axis=1) if near.used.any() else np.ones(len(key))
-    middle = np.where(np.isfinite(middle) & (middle > 0), middle, 1.0)
+    middle = np.ones(len(key))
+    some = near.used.any(1)
+    middle[some] = np.nanmedian(np.where(near.used[some], inverse[some], np.nan), axis=1)
     scaled = inverse / middle[:, None]
     ridge = np.diag([1e-9, 1e-4, 1e-4])
     for _ in range(4):

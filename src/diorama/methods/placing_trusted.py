@@ -1,0 +1,188 @@
+"""The first metric world of observations whose bodies know their size: bodies where they were seen, scale from contacts.
+
+For mesh recovery that was learnt on people of measured stature, for simulated bodies, and for other tools' results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from diorama.body import load_body
+from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
+from diorama.body.detected import as_detected
+from diorama.body.model import BodyModel
+from diorama.geometry.ground import rotation_to_z_up
+from diorama.methods.josh.point_maps import PointMaps
+from diorama.methods.josh.scene_contact import ContactConfig, find_scene_contacts
+from diorama.methods.placed_person import PlacedPerson, place
+from diorama.methods.placing import (
+    Placing,
+    body_up,
+    camera_points,
+    empty_world,
+    foot_of,
+    metric_cameras,
+    scene_ground,
+)  # fmt: skip
+from diorama.methods.scale import ScaleResult, scale_per_frame
+from diorama.observations import Observations, ObservedBody, ObservedCameras
+
+# A scene ground more tilted than this against people's own up is a slope, not a sign of gravity (degrees).
+_LEVEL = 3.0
+
+
+def place_as_seen(
+    observations: Observations, maps: PointMaps | None, config: ContactConfig
+) -> tuple[list[PlacedPerson], Float[np.ndarray, "frames 4 4"], Placing]:
+    """People in the metric world, its cameras, and how it was made.
+
+    Metres per unit of cameras that are not metric: median over all contacts of (depth of the site by the body) / (depth
+    of the scene there); without a scene, feet on one plane. Nobody is dropped but bodies that are not finite.
+    """
+    cameras = observations.cameras
+    assert cameras is not None
+    bodies = tuple(b for b in map(finite_rows, _refocused(observations)) if len(b.frames))
+    if not bodies:
+        return [], *_nobody(cameras)
+    models = {(b.body, b.gender): load_body(b.body, b.gender) for b in bodies}
+    posed = {b.id: camera_points(b, models[b.body, b.gender]) for b in bodies}
+    statures = {b.id: _stature(b, models[b.body, b.gender]) for b in bodies}
+    up, spread = body_up(bodies, posed, cameras)
+    centres = cameras.T_world_camera[:, :3, 3]
+    ground = scene_ground(observations, bodies, posed, up, centres) if cameras.kind == "translating" else None
+    normal = up
+    if ground is not None and np.degrees(np.arccos(np.clip(ground.normal @ up, -1, 1))) < _LEVEL:
+        normal = ground.normal
+    seen = {t.id: t.joint_set for t in observations.tracks.people} if observations.tracks else {}
+    known = {b.id: as_detected(models[b.body, b.gender], seen.get(b.id, "")) for b in bodies}
+    before = np.broadcast_to(np.eye(4), cameras.T_world_camera.shape).copy()
+    before[:, :3, :3] = cameras.T_world_camera[:, :3, :3]
+    around = [place(b, known[b.id], statures[b.id], before, len(CONTACT_SITE_NAMES)) for b in bodies]
+    around = [with_labels(p, observations, normal) for p in around]
+    scale, source = (1.0, "the cameras are metric") if cameras.metric else _scale(around, cameras, maps, config)
+    if not np.isfinite(scale):
+        flat = ground.offset if ground is not None else float(np.median(centres @ up)) - 1.0
+        ratios = [_by_plane(p, cameras, normal, flat) for p in around]
+        usable = np.concatenate(ratios)
+        usable = usable[np.isfinite(usable) & (usable > 0)]
+        scale, source = (float(np.median(usable)), "feet on one plane") if len(usable) else (1.0, "none: nobody stands")
+    figures = ScaleResult(scale, statures, _spread_percent(around, cameras, maps, config), source)
+    origin = foot_of(centres[0], normal, float(centres[0] @ normal))
+    placing = Placing(rotation_to_z_up(normal), origin, figures, ground, spread)
+    T = metric_cameras(cameras, placing)
+    people = [place(b, known[b.id], statures[b.id], T, len(CONTACT_SITE_NAMES)) for b in bodies]
+    people = [replace(p, contacts=a.contacts) for p, a in zip(people, around, strict=True)]
+    floor = _floor(people)
+    placing = replace(placing, origin=placing.origin + floor / scale * normal)
+    T = metric_cameras(cameras, placing)
+    down = torch.tensor([0.0, 0.0, floor], dtype=torch.float64)
+    return [replace(p, transl=p.transl - down) for p in people], T, placing
+
+
+def _nobody(cameras: ObservedCameras) -> tuple[Float[np.ndarray, "frames 4 4"], Placing]:
+    placing = empty_world(cameras, ())
+    return metric_cameras(cameras, placing), placing
+
+
+def _stature(body: ObservedBody, model: BodyModel) -> float:
+    return float(model.stature(torch.from_numpy(np.asarray(body.betas, np.float32))))
+
+
+def _refocused(observations: Observations) -> tuple[ObservedBody, ...]:
+    """Bodies at the cameras' focal length: the pelvis keeps its pixel and z is multiplied by f / assumed f (JOSH)."""
+    bodies, cameras = observations.bodies.people if observations.bodies else (), observations.cameras
+    assert cameras is not None
+    out = []
+    for body in bodies:
+        rest = load_body(body.body, body.gender).shaped(torch.from_numpy(np.asarray(body.betas, np.float32)))
+        pelvis = rest.joints_rest[0].double().numpy()
+        factor = cameras.K[body.frames, 0, 0] / np.where(body.focal > 0, body.focal, np.nan)
+        transl = np.array(body.transl, np.float64)
+        transl[:, 2] = (transl[:, 2] + pelvis[2]) * factor - pelvis[2]
+        out.append(replace(body, transl=transl))
+    return tuple(out)
+
+
+def finite_rows(body: ObservedBody) -> ObservedBody:
+    """The rows in which every number of a body is finite and he is before the camera."""
+    arrays = (body.global_orient, body.body_pose.reshape(len(body.frames), -1), body.transl)
+    good = np.all([np.isfinite(a).all(1) for a in arrays], 0) & (body.transl[:, 2] > 0.1)
+    good &= bool(np.isfinite(body.betas).all())
+    names = ("frames", "global_orient", "body_pose", "transl", "focal", "residual_px", "confidence")
+    return body if good.all() else replace(body, **{n: getattr(body, n)[good] for n in names})
+
+
+def with_labels(person: PlacedPerson, observations: Observations, up: Float[np.ndarray, 3]) -> PlacedPerson:
+    """With the contacts that were observed; where nobody looked, the lower foot of every frame is taken to stand."""
+    labels = observations.contacts
+    contacts = np.zeros((len(person.frames), len(CONTACT_SITE_NAMES)))
+    if labels is None or person.id not in labels.ids:
+        feet = person.sites_world()[:, : len(FOOT_SITE_NAMES)] @ up
+        left = feet[:, [0, 2]].mean(1) < feet[:, [1, 3]].mean(1)
+        contacts[:, : len(FOOT_SITE_NAMES)] = 0.6 * np.stack([left, ~left, left, ~left], 1)
+        return replace(person, contacts=contacts)
+    at = labels.ids.index(person.id)
+    _, mine, theirs = np.intersect1d(person.frames, labels.frames[at], return_indices=True)
+    for column, name in enumerate(CONTACT_SITE_NAMES):
+        if name in labels.sites:
+            found = np.nan_to_num(labels.probability[at][theirs, labels.sites.index(name)])
+            contacts[mine, column] = np.clip(found, 0, 1)
+    return replace(person, contacts=contacts)
+
+
+def _ratios(
+    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig
+) -> list[np.ndarray]:
+    """Per person, (depth of a site) / (depth of the scene there, in the maps' unit) over all contacts."""
+    if maps is None or not len(maps.rows):
+        return [np.zeros(0) for _ in people]
+    loose = replace(config, kind="surface", depth_share=np.inf)
+    nothing = np.zeros((len(maps.rows), 1 + maps.nodes))
+    out = []
+    for person in people:
+        rows = np.flatnonzero(np.isin(person.frames, maps.rows))
+        keys = np.searchsorted(maps.rows, person.frames[rows])
+        # The world of these people has its origin in every camera.
+        sites = person.sites_world()[rows] @ cameras.T_world_camera[person.frames[rows], :3, :3]
+        joints = person.joints_world()[rows] @ cameras.T_world_camera[person.frames[rows], :3, :3]
+        stature = float(person.model.stature(person.betas[0].float()))
+        height = stature * maps.focal[keys] / np.maximum(joints[:, 0, 2], 0.3)
+        found = find_scene_contacts(sites, person.contacts[rows], keys, height, maps, nothing, 0.0, loose)
+        out.append(sites[found.row.numpy(), found.site.numpy(), 2] / found.depth.numpy())
+    return out
+
+
+def _scale(
+    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig
+) -> tuple[float, str]:
+    every = np.concatenate([np.zeros(0), *_ratios(people, cameras, maps, config)])
+    if len(every) < 3:
+        return float("nan"), ""
+    return float(np.exp(np.median(np.log(every)))), "contacts of bodies of observed size with the scene"
+
+
+def _spread_percent(
+    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig
+) -> float:
+    """Median over people of the robust deviation of their scales, percent."""
+    logs = [np.log(r) for r in _ratios(people, cameras, maps, config) if len(r) > 2]
+    return float(np.median([148.26 * np.median(np.abs(x - np.median(x))) for x in logs])) if logs else float("nan")
+
+
+def _by_plane(
+    person: PlacedPerson, cameras: ObservedCameras, normal: np.ndarray, offset: float
+) -> Float[np.ndarray, " rows"]:
+    feet = person.sites_world()[:, : len(FOOT_SITE_NAMES)]
+    lowest = feet[np.arange(len(feet)), (feet @ normal).argmin(1)]
+    R, centre = cameras.T_world_camera[person.frames, :3, :3], cameras.T_world_camera[person.frames, :3, 3]
+    return scale_per_frame((np.swapaxes(R, 1, 2) @ lowest[..., None])[..., 0], R, centre, normal, offset)
+
+
+def _floor(people: list[PlacedPerson]) -> float:
+    """Median height of everybody's lowest foot point."""
+    lowest = [p.sites_world()[:, : len(FOOT_SITE_NAMES), 2].min(1) for p in people]
+    return float(np.median(np.concatenate(lowest)))
