@@ -24,6 +24,7 @@ class CameraConfig:
 
     Attributes:
         focal: standard deviation of the logarithm of the focal length, once per sequence.
+        focal_factor: a fixed factor on it.
         unit: units of the cameras' world per metre: 1 makes them metric; None: drawn evenly (in the logarithm) from
             `units`.
         units: lowest and highest unit.
@@ -37,6 +38,7 @@ class CameraConfig:
     """
 
     focal: float = 0.0
+    focal_factor: float = 1.0
     unit: float | None = 1.0
     units: tuple[float, float] = (0.2, 5.0)
     rotation_drift: float = 0.0
@@ -63,9 +65,9 @@ def observed_cameras(
     unit = world_unit(config, seed)
     poses[:, :3, 3] *= unit
     K = truth.K.copy()
-    K[:, [0, 1], [0, 1]] *= np.exp(config.focal * stream(seed, "camera focal").normal())
+    K[:, [0, 1], [0, 1]] *= config.focal_factor * np.exp(config.focal * stream(seed, "camera focal").normal())
     points = _sparse_points(truth, poses, unit, keyframes, config, stream(seed, "sparse points"))
-    assumed = "recovered" if config.focal else truth.focal_source
+    assumed = "recovered" if config.focal or config.focal_factor != 1 else truth.focal_source
     return ObservedCameras(
         Source("simulated", "cameras"), truth.kind, assumed, K, truth.distortion, poses, truth.registered,
         metric=unit == 1.0, points_world=points, colors=np.full((len(points), 3), 128, np.uint8),
