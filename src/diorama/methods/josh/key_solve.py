@@ -25,7 +25,7 @@ from diorama.body.motion_terms import joint_limit_term, pelvis_smoothness_term, 
 from diorama.body.unknown_person import UnknownPerson, in_statures
 from diorama.frontends.body_evidence import LIMBS
 from diorama.methods.josh.camera_terms import CameraConfig, anchor_term, depth_terms, focal_term, step_term
-from diorama.methods.josh.key_problem import SITES, KeyPerson, KeyProblem, KeyWorld, shape_freedom
+from diorama.methods.josh.key_problem import SITES, KeyPerson, KeyProblem, KeyWorld, shape_sigmas
 from diorama.methods.josh.match_term import LOG_DEPTH, MatchConfig, match_term
 from diorama.methods.josh.person_terms import PriorConfig, bias_name, bias_term, orient_term, place_term, pose_term
 from diorama.methods.josh.scene_contact import (
@@ -125,8 +125,8 @@ def build(
     for seen, placed in zip(problem.people, world.people, strict=True):
         person = UnknownPerson.of(seen.model, seen.id, len(seen.keys), slot, surface_step=0)
         slot += len(seen.keys) + 8
-        free, sigma = shape_freedom(seen.model, placed.betas, config.prior.stature)
-        person.free_betas = free if config.people else torch.zeros_like(free)
+        sigma = shape_sigmas(seen.model, seen.first_betas, config.prior)
+        person.free_betas = (sigma > 0).double() if config.people else torch.zeros_like(sigma)
         values |= {person.transl: placed.transl, person.rotations: placed.rotations, person.betas: placed.betas}
         variables += [
             *person.variables(),

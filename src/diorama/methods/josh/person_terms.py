@@ -19,7 +19,7 @@ from diorama.solver import Block, Huber, Linearized, RobustLoss, Term, Values
 class PriorConfig:
     """Standard deviations of observed bodies, per group of parameters: share of the depth along the ray (of all rows of a
     person together, `depth_bias`, and of each by itself), metres across it, degrees of the orientation and of the joints,
-    and the logarithm of the stature (which fills all of the shape).
+    the logarithm of the stature, and the other shape entries: phenotypes of the free body (0-1), components of SMPL.
 
     A person is seen too far in all frames or in none: without the bias, many frames of one person would overrule his
     stature, and with it the world's scale.
@@ -33,6 +33,8 @@ class PriorConfig:
     across: float = 0.05
     orient: float = 8.0
     stature: float = 0.05
+    phenotypes: float = 0.1
+    components: float = 0.5
     joints: dict[str, float] = field(
         default_factory=lambda: {
             "hip": 8.0, "knee": 10.0, "ankle": 13.0, "foot": 10.0, "spine1": 5.0, "spine2": 5.0, "spine3": 5.0,
