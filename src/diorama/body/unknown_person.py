@@ -188,6 +188,13 @@ class UnknownPerson:
         return slopes[0], slopes[1]
 
 
+def stature_slope(stature: Callable[[Tensor], float], first: Tensor) -> Float[Tensor, " betas"]:
+    """Derivative of log(stature) at the shape `first` (1, B); statures are linear in the shape."""
+    steps = 0.02 * torch.eye(first.shape[1], dtype=first.dtype)
+    slope = [(stature(first[0] + step) - stature(first[0] - step)) / 0.04 for step in steps]
+    return torch.tensor(slope, dtype=first.dtype) / stature(first[0])
+
+
 def in_statures(term: Term, person: UnknownPerson, stature: Callable[[Tensor], float], first: Tensor) -> Term:
     """A term whose residual is a length, divided by how much taller the person has become than with the shape `first`.
 
@@ -196,10 +203,7 @@ def in_statures(term: Term, person: UnknownPerson, stature: Callable[[Tensor], f
     """
     if not person.shape_is_free:
         return term
-    height = stature(first[0])
-    steps = torch.eye(first.shape[1], dtype=first.dtype)
-    slope = torch.tensor([(stature(first[0] + 0.02 * e) - stature(first[0] - 0.02 * e)) / 0.04 for e in steps]) / height
-    slope = slope.to(first.dtype)
+    slope = stature_slope(stature, first)
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         part = term.function(values, with_jacobian)

@@ -100,13 +100,14 @@ def _height(
 def lasting(
     person: PlacedPerson, rows: Int[np.ndarray, " rows"], times: Float[np.ndarray, " frames"]
 ) -> Float[np.ndarray, "steps sites"]:
-    """Probability that a contact lasts from each of these rows to the next: the least of all frames between."""
+    """Probability that a contact lasts from each of these rows to the next: the least of all frames between; 0 where it is
+    less likely than not, because a robust loss counts a hundred improbable contacts as so many outliers."""
     out = np.zeros((max(len(rows) - 1, 0), person.contacts.shape[1]))
     for n, (start, stop) in enumerate(itertools.pairwise(rows)):
         seconds = times[person.frames[start : stop + 1]]
         if np.diff(seconds).max() < _PAUSE:
             out[n] = person.contacts[start : stop + 1].min(0)
-    return out
+    return np.where(out > 0.5, out, 0.0)
 
 
 def first_scales(

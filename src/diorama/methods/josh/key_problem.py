@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from diorama.body.anny import FREE_BODY_NAME
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.model import BodyModel
-from diorama.body.phenotypes import PHENOTYPES
 from diorama.frontends.body_evidence import Evidence
 from diorama.methods.josh.correspondences import Carried
-from diorama.methods.josh.person_terms import Observed, PriorConfig
+from diorama.methods.josh.person_terms import Observed
 from diorama.methods.josh.point_maps import PointMaps
 from diorama.methods.placed_person import PlacedPerson
 
@@ -78,17 +75,3 @@ class KeyWorld:
     def with_people(self, people: tuple[PlacedPerson, ...]) -> KeyWorld:
         """The same world with other people."""
         return replace(self, people=people)
-
-
-def shape_sigmas(model: BodyModel, betas: Float[Tensor, "1 betas"], prior: PriorConfig) -> Float[Tensor, " betas"]:
-    """Deviations of the shape's entries; that of the one that is stature (the height phenotype of the free body, the
-    first component of SMPL-like models) makes the deviation `prior.stature` of the stature's logarithm."""
-    free = model.name == FREE_BODY_NAME
-    index = PHENOTYPES.index("height") if free else 0
-    step = torch.zeros(betas.shape[1])
-    step[index] = 0.02
-    here = betas[0].float()
-    slope = float(model.stature(here + step) - model.stature(here - step)) / 0.04
-    sigma = torch.full((betas.shape[1],), prior.phenotypes if free else prior.components, dtype=torch.float64)
-    sigma[index] = prior.stature * float(model.stature(here)) / max(abs(slope), 1e-3)
-    return sigma

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from diorama.body.anny import FREE_BODY_NAME
 from diorama.body.contact_terms import static_contact_term
 from diorama.body.image_terms import (
     CAMERA_CENTRES,
@@ -21,13 +22,21 @@ from diorama.body.image_terms import (
     keypoint_term,
 )
 from diorama.body.model import BodyModel
-from diorama.body.motion_terms import joint_limit_term, pelvis_smoothness_term, shape_prior_term
+from diorama.body.motion_terms import joint_limit_term, pelvis_smoothness_term
 from diorama.body.unknown_person import UnknownPerson, in_statures
 from diorama.frontends.body_evidence import LIMBS
 from diorama.methods.josh.camera_terms import CameraConfig, anchor_term, depth_terms, focal_term, step_term
-from diorama.methods.josh.key_problem import SITES, KeyPerson, KeyProblem, KeyWorld, shape_sigmas
+from diorama.methods.josh.key_problem import SITES, KeyPerson, KeyProblem, KeyWorld
 from diorama.methods.josh.match_term import LOG_DEPTH, MatchConfig, match_term
-from diorama.methods.josh.person_terms import PriorConfig, bias_name, bias_term, orient_term, place_term, pose_term
+from diorama.methods.josh.person_terms import (
+    PriorConfig,
+    bias_name,
+    bias_term,
+    orient_term,
+    place_term,
+    pose_term,
+    shape_terms,
+)
 from diorama.methods.josh.scene_contact import (
     ContactConfig,
     SceneContacts,
@@ -125,8 +134,7 @@ def build(
     for seen, placed in zip(problem.people, world.people, strict=True):
         person = UnknownPerson.of(seen.model, seen.id, len(seen.keys), slot, surface_step=0)
         slot += len(seen.keys) + 8
-        sigma = shape_sigmas(seen.model, seen.first_betas, config.prior)
-        person.free_betas = (sigma > 0).double() if config.people else torch.zeros_like(sigma)
+        person.free_betas = torch.full((placed.betas.shape[1],), float(config.people), dtype=torch.float64)
         values |= {person.transl: placed.transl, person.rotations: placed.rotations, person.betas: placed.betas}
         variables += [
             *person.variables(),
@@ -135,7 +143,9 @@ def build(
         values[bias_name(person)] = torch.zeros(1, 1, dtype=torch.float64)
         terms += _person(person, seen, placed, problem, world, focal, config)
         if person.shape_is_free:
-            terms.append(shape_prior_term(person, seen.first_betas, sigma))
+            stature = partial(stature_of, seen.model)
+            free_body = seen.model.name == FREE_BODY_NAME
+            terms += shape_terms(person, stature, seen.first_betas, free_body, config.prior)
     return variables, values, terms
 
 

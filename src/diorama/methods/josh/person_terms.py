@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from diorama.body.image_terms import CAMERA_ROTATIONS, LOG_FOCAL, CameraRows
 from diorama.body.joints import JOINT_NAMES
-from diorama.body.unknown_person import UnknownPerson
+from diorama.body.motion_terms import shape_prior_term
+from diorama.body.unknown_person import UnknownPerson, stature_slope
 from diorama.geometry.rotations import log_so3, right_jacobian_inverse
 from diorama.solver import Block, Huber, Linearized, RobustLoss, Term, Values
 
@@ -165,3 +167,20 @@ def pose_term(person: UnknownPerson, observed: Observed, config: PriorConfig, we
         return Linearized(residual, [Block(person.rotations, rows, jacobian, first)])
 
     return Term("person_pose", evaluate, config.loss)
+
+
+def shape_terms(
+    person: UnknownPerson, stature: Callable[[Tensor], float], first: Float[Tensor, "1 betas"], free_body: bool,
+    config: PriorConfig,
+) -> list[Term]:  # fmt: skip
+    """The shape near the observed one, entry by entry, and the logarithm of the stature by itself: many entries change
+    it, and together they would make children of adults."""
+    each = torch.full((first.shape[1],), config.phenotypes if free_body else config.components, dtype=torch.float64)
+    slope = stature_slope(stature, first) / config.stature
+
+    def evaluate(values: Values, with_jacobian: bool) -> Linearized:
+        residual = ((values[person.betas] - first) @ slope)[None, None]
+        jacobian = slope[None, None, None].clone()
+        return Linearized(residual, [Block(person.betas, torch.tensor([0]), jacobian)] if with_jacobian else [])
+
+    return [shape_prior_term(person, first, each), Term("person_stature", evaluate)]
