@@ -8,17 +8,30 @@ from pathlib import Path
 
 import numpy as np
 
-from diorama.observations import Bodies, Depth, ObservedBody, ObservedCameras, Source, Track, Tracks
+from diorama.frontends.cameras import SeenCameras
+from diorama.observations import (
+    Bodies,
+    Depth,
+    Matches,
+    Observations,
+    ObservedBody,
+    ObservedCameras,
+    Source,
+    Track,
+    Tracks,
+)
 from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
 
 SOURCE = Source("fake")
 
 
 class FakeStages:
-    """Replaces the steps of `diorama.reconstruct.pipeline`; `calls` counts how often each was run."""
+    """Replaces the steps of `diorama.reconstruct.pipeline`; `calls` counts how often each was run, and
+    `believed_from` keeps what the method was given."""
 
     def __init__(self, *, people: int = 1, kind: str = "translating", pause: float = 0.0) -> None:
         self.people, self.kind, self.pause, self.calls = people, kind, pause, Counter()
+        self.believed_from: list[Observations] = []
 
     def install(self, monkeypatch, pipeline) -> FakeStages:
         for name in (
@@ -41,14 +54,17 @@ class FakeStages:
         people = (Track(id, rows, box, np.ones((len(rows), 33, 3)), "blazepose33") for id in range(1, self.people + 1))
         return Tracks(SOURCE, tuple(people), ("a shadow was dropped",))
 
-    def estimate_cameras(self, video, tracks, config, **_) -> ObservedCameras:
+    def estimate_cameras(self, video, tracks, config, **_) -> SeenCameras:
         self._count("cameras")
         count = len(video)
         K = np.tile(np.diag([config.focal or 100.0, config.focal or 100.0, 1.0]), (count, 1, 1))
-        return ObservedCameras(
+        cameras = ObservedCameras(
             SOURCE, self.kind, "given" if config.focal else "assumed", K, np.zeros((count, 1)),
             np.tile(np.eye(4), (count, 1, 1)), np.ones(count, bool), warnings=("the focal length is assumed",),
         )  # fmt: skip
+        xy = np.random.default_rng(0).uniform(0, 60, (2, 7, 2)).astype(np.float32)
+        matches = Matches(SOURCE, np.zeros(7, np.int32), np.full(7, count - 1, np.int32), *xy, np.ones(7, np.float32))
+        return SeenCameras(cameras, matches if self.kind == "translating" else None)
 
     def triangulate_scene(self, video, tracks, cameras, config, **_) -> Depth:
         self._count("depth")
@@ -81,6 +97,7 @@ class FakeStages:
 
     def reconstruct_grounded(self, video, observations, config) -> Reconstruction:
         self._count("method")
+        self.believed_from.append(observations)
         seen = observations.cameras
         people = []
         for body in observations.bodies.people:

@@ -1,5 +1,6 @@
 """The main job around its steps: each is one file, reused as it is, redone when something it depends on changes."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 
 import diorama
 from diorama.errors import DioramaError
-from diorama.observations import Bodies, Observations, ObservedCameras, Tracks
+from diorama.evaluate.methods import observations_in
+from diorama.frontends.cameras import SeenCameras
+from diorama.observations import Bodies, Observations, Tracks
 from diorama.reconstruct import pipeline, reconstruct
 from diorama.reconstruction import load
 from diorama.records import load_record
@@ -115,6 +118,19 @@ def test_without_out_nothing_is_written(video, stages, tmp_path, monkeypatch):
     assert "overlay" not in stages.calls
 
 
+def test_a_resumed_run_goes_on_from_the_same_matches(video, stages, tmp_path):
+    for stature in (1.7, 1.8):
+        reconstruct(video, out=tmp_path / "out", stature={1: stature}, overlay=False)
+    reconstruct(video)
+    assert stages.calls["cameras"] == 2 and len(stages.believed_from) == 3
+    given = [seen.matches for seen in (*stages.believed_from, observations_in(tmp_path / "out"))]
+    assert len(given[0].xy_i) == 7
+    for other, name in itertools.product(given[1:], ("frames_i", "frames_j", "xy_i", "xy_j", "confidence")):
+        one, two = getattr(given[0], name), getattr(other, name)
+        assert one.dtype == two.dtype
+        np.testing.assert_array_equal(one, two)
+
+
 def test_nobody_in_the_picture(video, monkeypatch, tmp_path):
     FakeStages(people=0).install(monkeypatch, pipeline)
     result = reconstruct(video, out=tmp_path / "out")
@@ -126,6 +142,7 @@ def test_no_triangulation_where_the_camera_stays(video, monkeypatch, tmp_path, k
     stages = FakeStages(kind=kind).install(monkeypatch, pipeline)
     for _ in range(2):
         assert reconstruct(video, out=tmp_path / "out").scene.depth is None
+    assert stages.believed_from[0].matches is None and observations_in(tmp_path / "out").matches is None
     assert "depth" not in stages.calls
 
 
@@ -155,7 +172,7 @@ def test_observations_alone_are_enough_for_the_method(video, stages, tmp_path):
     seen = Observations(
         whole.width, whole.height, whole.times, np.arange(6), whole.duplicate,
         tracks=load_record(Tracks, steps / "tracks.npz"), bodies=load_record(Bodies, steps / "bodies.npz"),
-        cameras=load_record(ObservedCameras, steps / "cameras.npz"),
+        cameras=load_record(SeenCameras, steps / "cameras.npz").cameras,
     )  # fmt: skip
     result = pipeline.reconstruct_from_observations(seen, stature={1: 1.5})
     np.testing.assert_allclose(result.people[0].transl, 1.5)

@@ -148,7 +148,10 @@ class Depth:
 
 @dataclass(frozen=True)
 class Matches:
-    """Pixel correspondences between frames; row m joins `xy_i[m]` in `frames_i[m]` with `xy_j[m]` in `frames_j[m]`."""
+    """Pixel correspondences between frames; row m joins `xy_i[m]` in `frames_i[m]` with `xy_j[m]` in `frames_j[m]`.
+
+    `frames_i` < `frames_j`; pixels as they are seen (distortion is not taken out); confidence 0-1.
+    """
 
     source: Source
     frames_i: Int[np.ndarray, " matches"]
@@ -156,6 +159,11 @@ class Matches:
     xy_i: Float[np.ndarray, "matches 2"]
     xy_j: Float[np.ndarray, "matches 2"]
     confidence: Float[np.ndarray, " matches"]
+
+    @property
+    def frames(self) -> Int[np.ndarray, " frames"]:
+        """The frames that have a match, ascending."""
+        return np.union1d(self.frames_i, self.frames_j)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """Derivatives of every residual term equal numeric ones on a random body."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from diorama.body.contact_terms import FLOOR, floor_contact_term, no_sinking_term, static_contact_term
 from diorama.body.image_terms import (
-    LOG_SCALE,
+    CAMERA_CENTRES,
+    CAMERA_ROTATIONS,
+    LOG_FOCAL,
     CameraRows,
     DistanceFields,
     direction_term,
@@ -24,6 +28,7 @@ from diorama.body.motion_terms import (
 )
 from diorama.body.unknown_person import UnknownPerson
 from diorama.geometry.rotations import exp_so3
+from diorama.solver import Variable
 
 FRAMES, POINTS, BETAS = 4, 6, 2
 NAMES = [f"p{i}" for i in range(POINTS)]
@@ -40,7 +45,9 @@ def random_person():
         person.transl: make(FRAMES, 3) + torch.tensor([0.0, 0.0, 8.0]).double(),
         person.rotations: exp_so3(0.15 * make(FRAMES, 24, 3)),
         person.betas: make(1, BETAS),
-        LOG_SCALE: torch.tensor([[0.3]]).double(),
+        CAMERA_ROTATIONS: exp_so3(0.1 * make(FRAMES, 1, 3)),
+        CAMERA_CENTRES: 0.2 * make(FRAMES, 3),
+        LOG_FOCAL: torch.tensor([[0.1]]).double(),
         FLOOR: torch.tensor([[0.05, -0.1, 8.0]]).double(),
     }
     return person, values, make
@@ -48,7 +55,8 @@ def random_person():
 
 def all_terms():
     person, values, make = random_person()
-    cameras = CameraRows(exp_so3(0.1 * make(FRAMES, 3)), 0.2 * make(FRAMES, 3), 500 + make(FRAMES), True)
+    cameras = CameraRows(exp_so3(0.1 * make(FRAMES, 3)), 0.2 * make(FRAMES, 3), 500 + make(FRAMES))
+    moving = replace(cameras, unknown=torch.tensor([2, 0, 3, 1]))
     times = torch.tensor([0.0, 0.03, 0.07, 0.1]).double()
     fields = DistanceFields(make(FRAMES, 9, 8).abs() * 30, -200 + 0 * make(FRAMES, 2), 50 + 0 * make(FRAMES))
     unit = torch.nn.functional.normalize(make(FRAMES, 2, 3), dim=-1)
@@ -56,13 +64,14 @@ def all_terms():
     seen = 50 * make(FRAMES, POINTS, 2)
     terms = {
         "keypoints": (keypoint_term(person, cameras, NAMES, seen, sigma), 1e-5),
+        "keypoints of unknown cameras": (keypoint_term(person, moving, NAMES, seen, sigma), 1e-5),
         "directions": (direction_term(person, [("p1", "p4"), ("p2", "p3")], unit, sigma[:, :2] / 40), 1e-5),
         "silhouette": (silhouette_term(person, cameras, NAMES, fields, sigma[:, 0]), 1e-4),
         "pelvis": (pelvis_smoothness_term(person, times, 3.0), 1e-6),
         "shape": (shape_prior_term(person, torch.zeros(BETAS).double(), torch.ones(BETAS).double()), 1e-6),
         "contact": (floor_contact_term(person, NAMES[:3], make(FRAMES, 3).abs(), 0.5), 1e-5),
         "sinking": (no_sinking_term(person, NAMES, 0.5), 1e-5),
-        "static": (static_contact_term(person, NAMES[2:], make(FRAMES, 4).abs(), 0.5), 1e-5),
+        "static": (static_contact_term(person, NAMES[2:], make(FRAMES - 1, 4).abs(), 0.5), 1e-5),
         "prior": (pose_prior_term(person, PosePrior(mean={})), 1e-5),
         "smooth": (rotation_smoothness_term(person, times, Smoothness()), 1e-5),
         "limits": (joint_limit_term(person), 1e-5),
@@ -70,7 +79,17 @@ def all_terms():
     return person, values, terms
 
 
-NAMES_OF_TERMS = ["keypoints", "directions", "silhouette", "pelvis", "shape", "prior", "smooth", "limits"]
+NAMES_OF_TERMS = [
+    "keypoints",
+    "keypoints of unknown cameras",
+    "directions",
+    "silhouette",
+    "pelvis",
+    "shape",
+    "prior",
+    "smooth",
+    "limits",
+]
 
 
 @pytest.mark.parametrize("name", [*NAMES_OF_TERMS, "contact", "sinking", "static"])
@@ -78,7 +97,7 @@ def test_jacobian_equals_numeric_derivative(name):
     person, values, terms = all_terms()
     term, tolerance = terms[name]
     part = term.function(values, True)
-    variables = {v.name: v for v in person.variables()}
+    variables = {v.name: v for v in [*person.variables(), Variable(CAMERA_ROTATIONS, rotations=True)]}
     for key in {block.variable for block in part.blocks}:
         value = values[key]
         for row in range(len(value)):

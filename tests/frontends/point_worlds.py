@@ -7,10 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from diorama.frontends.background_tracks import BackgroundTracks
+from diorama.frontends.mapping import SegmentMap
+from diorama.frontends.mapping_segments import MappedSegment
+from diorama.frontends.registration import RegisteredSegment
+from diorama.frontends.resection import project_points
 from diorama.geometry.rotations import matrix_of
 from diorama.geometry.transforms import rigid
 
 SIZE = (960, 540)
+FOCAL, K1 = 700.0, -0.08
+CENTRE = np.array(SIZE) / 2
 
 
 def street(rng: np.random.Generator, count: int = 4000) -> np.ndarray:
@@ -112,3 +118,25 @@ def _table(rows: list, ids: list, pixels: list, frames: int) -> BackgroundTracks
         anchor_share=np.zeros(0),
     )
     return table
+
+
+def segment(rng, points, Ts, rows, keys, noise_px=0.0) -> MappedSegment:
+    """The perfect map of `points` seen by the cameras `Ts` of `rows`, keyframes `keys`; feature noise is per pixel."""
+    seen_key, seen_point, seen_xy = [], [], []
+    for index, key in enumerate(keys):
+        xy, depth = project_points(points, Ts[key], FOCAL, K1, CENTRE)
+        inside = np.flatnonzero((depth > 0.5) & (xy > 0).all(1) & (xy < SIZE).all(1))[:300]
+        seen_key.append(np.full(len(inside), index))
+        seen_point.append(inside)
+        seen_xy.append(np.round(64 * (xy[inside] + noise_px * rng.normal(size=(len(inside), 2)))) / 64)
+    names, seen = np.unique(np.concatenate(seen_point), return_inverse=True)
+    found = SegmentMap(
+        SIZE, np.asarray(keys), len(keys), Ts[keys], FOCAL, K1, points[names],
+        np.concatenate(seen_key), seen, np.concatenate(seen_xy), noise_px,
+    )  # fmt: skip
+    count = len(rows)
+    poses = RegisteredSegment(
+        rows, Ts[rows], np.ones(count, bool), np.zeros(count), np.full(count, 300),
+        np.zeros((len(names), 3), np.uint8),
+    )  # fmt: skip
+    return MappedSegment(found, poses)

@@ -34,7 +34,7 @@ def textured(width: int = 640, height: int = 480) -> np.ndarray:
 @pytest.mark.parametrize("plain", [False, True])
 def test_few_or_empty_frames_give_a_still_camera_and_say_so(tmp_path, count, plain):
     picture = np.full((240, 320, 3), 128, np.uint8) if plain else textured()[:240, :320]
-    cameras = estimate_cameras(write(tmp_path / "v.mp4", [picture] * count), None, progress=False)
+    cameras = estimate_cameras(write(tmp_path / "v.mp4", [picture] * count), None, progress=False).cameras
     assert cameras.focal_source == "assumed" and cameras.warnings
     assert cameras.K.shape == (count, 3, 3) and cameras.T_world_camera.shape == (count, 4, 4)
     np.testing.assert_allclose(cameras.T_world_camera[:, :3, 3], 0)
@@ -51,7 +51,9 @@ FAST = CamerasConfig(rotation=RotationConfig(focals=(0.6, 1.2), zoom_focals=(1.0
 
 
 def test_a_sliding_picture_is_a_turn(sliding):
-    cameras = estimate_cameras(sliding, None, FAST, progress=False)
+    seen = estimate_cameras(sliding, None, FAST, progress=False)
+    cameras = seen.cameras
+    assert seen.matches is None
     assert cameras.kind == "rotating"
     assert cameras.registered.all() and cameras.reprojection_px < 1
     axes = cameras.T_world_camera[:, :3, 2]
@@ -61,7 +63,7 @@ def test_a_sliding_picture_is_a_turn(sliding):
 def test_given_focals_are_kept(sliding):
     from dataclasses import replace
 
-    cameras = estimate_cameras(sliding, None, replace(FAST, fov=60.0), progress=False)
+    cameras = estimate_cameras(sliding, None, replace(FAST, fov=60.0), progress=False).cameras
     assert cameras.focal_source == "given"
     np.testing.assert_allclose(cameras.K[:, 0, 0], 160 / np.tan(np.radians(30)))
     np.testing.assert_allclose(cameras.K[0, :2, 2], [160, 120])

@@ -6,40 +6,14 @@ from dataclasses import replace
 import numpy as np
 import point_worlds as worlds
 import pytest
+from point_worlds import CENTRE, FOCAL, K1, segment
 
 from diorama.frontends.keyframes import KeyframeConfig, choose_keyframes, split_segments
 from diorama.frontends.lens_certainty import focal_certainty
-from diorama.frontends.mapping import SegmentMap
 from diorama.frontends.mapping_segments import MappedSegment, disagreement, join_segments, similarity_between
-from diorama.frontends.registration import RegisteredSegment
 from diorama.frontends.resection import point_jacobians, pose_residuals, project_points, refine_pose
 from diorama.geometry.rotations import matrix_of, rotvec_of
 from diorama.geometry.transforms import invert, move_cameras, rigid
-
-FOCAL, K1 = 700.0, -0.08
-CENTRE = np.array(worlds.SIZE) / 2
-
-
-def segment(rng, points, Ts, rows, keys, noise_px=0.0) -> MappedSegment:
-    """The perfect map of `points` seen by the cameras `Ts` of `rows`, keyframes `keys`; feature noise is per pixel."""
-    seen_key, seen_point, seen_xy = [], [], []
-    for index, key in enumerate(keys):
-        xy, depth = project_points(points, Ts[key], FOCAL, K1, CENTRE)
-        inside = np.flatnonzero((depth > 0.5) & (xy > 0).all(1) & (xy < worlds.SIZE).all(1))[:300]
-        seen_key.append(np.full(len(inside), index))
-        seen_point.append(inside)
-        seen_xy.append(np.round(64 * (xy[inside] + noise_px * rng.normal(size=(len(inside), 2)))) / 64)
-    names, seen = np.unique(np.concatenate(seen_point), return_inverse=True)
-    found = SegmentMap(
-        worlds.SIZE, np.asarray(keys), len(keys), Ts[keys], FOCAL, K1, points[names],
-        np.concatenate(seen_key), seen, np.concatenate(seen_xy), noise_px,
-    )  # fmt: skip
-    count = len(rows)
-    poses = RegisteredSegment(
-        rows, Ts[rows], np.ones(count, bool), np.zeros(count), np.full(count, 300),
-        np.zeros((len(names), 3), np.uint8),
-    )  # fmt: skip
-    return MappedSegment(found, poses)
 
 
 def moved(mapped: MappedSegment, scale: float, rotation: np.ndarray, shift: np.ndarray) -> MappedSegment:
@@ -177,8 +151,10 @@ def test_the_street_is_mapped(street_clip):
     from diorama.frontends.cameras import estimate_cameras
     from diorama.video import open_video
 
-    cameras = estimate_cameras(open_video(street_clip), None, progress=False)
+    seen = estimate_cameras(open_video(street_clip), None, progress=False)
+    cameras, matches = seen.cameras, seen.matches
     assert cameras.kind == "translating" and cameras.focal_source == "recovered"
     assert cameras.registered.all()
     assert cameras.reprojection_px < 0.6
     assert 0.45 < cameras.K[0, 0, 0] / 1920 < 0.65
+    assert matches is not None and np.ptp(matches.frames) > 90 and len(matches.xy_i) > 10_000

@@ -73,13 +73,14 @@ def no_sinking_term(person: UnknownPerson, points: Sequence[str], sigma: float) 
 def static_contact_term(
     person: UnknownPerson,
     points: Sequence[str],
-    contact: Float[Tensor, "frames points"],
+    lasting: Float[Tensor, "steps points"],
     sigma: float,
     loss: RobustLoss = Huber(2.0),  # noqa: B008 - frozen
 ) -> Term:
-    """Displacement of a point between neighbouring rows over `sigma` metres, where both are in contact."""
+    """Displacement of a point between neighbouring rows over `sigma` metres, weighted by the probability that its contact
+    lasts from one row to the next (JOSH, Eq. 6, body against body)."""
     index = person.index(points)
-    weight = (contact[:-1] * contact[1:]).sqrt() / sigma
+    weight = lasting.sqrt() / sigma
     rows = torch.arange(max(person.frames - 1, 0))
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:

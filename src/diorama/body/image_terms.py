@@ -10,34 +10,54 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from diorama.body.unknown_person import UnknownPerson
+from diorama.geometry.rotations import skew
 from diorama.solver import Block, GemanMcClure, Huber, Linearized, RobustLoss, Term, Values
 
-LOG_SCALE = "log_scale"
+# Variables of unknown cameras: rotations (rows, 1, 3, 3) camera -> world, centres (rows, 3) m, and the logarithm of the
+# focal length relative to the first estimate (1, 1).
+CAMERA_ROTATIONS, CAMERA_CENTRES, LOG_FOCAL = "camera_rotations", "camera_centres", "log_focal"
 
 
 @dataclass(frozen=True)
 class CameraRows:
-    """The cameras at the rows of one person: rotation world -> camera, centre in units of the camera path, focal px.
+    """The cameras at the rows of one person: rotation world -> camera, centre in metres, focal length px.
 
-    The centre in metres is exp(`log_scale`) * `centre`; with `scale_is_free` the scale is an unknown of the solve.
+    With `unknown`, row n is the row `unknown[n]` of the solver's cameras; what is given here is then where they started.
     """
 
     R_camera_world: Float[Tensor, "frames 3 3"]
     centre: Float[Tensor, "frames 3"]
     focal: Float[Tensor, " frames"]
-    scale_is_free: bool = False
+    unknown: Int[Tensor, " frames"] | None = None
+
+    def at(self, values: Values) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation world -> camera, centre, and focal length of the present values."""
+        if self.unknown is None:
+            return self.R_camera_world, self.centre, self.focal
+        rotation = values[CAMERA_ROTATIONS][self.unknown, 0].mT
+        return rotation, values[CAMERA_CENTRES][self.unknown], self.focal * torch.exp(values[LOG_FOCAL][0, 0])
 
     def to_camera(self, values: Values, points_world: Float[Tensor, "frames points 3"]) -> Tensor:
         """Camera-frame points (F, P, 3)."""
-        centre = torch.exp(values[LOG_SCALE][0, 0]) * self.centre
-        return (points_world - centre[:, None]) @ self.R_camera_world.mT
+        rotation, centre, _ = self.at(values)
+        return (points_world - centre[:, None]) @ rotation.mT
 
-    def scale_block(self, values: Values, outer: Float[Tensor, "frames points components 3"]) -> list[Block]:
-        """Derivative by the log of the scale, given the derivative by the world points."""
-        if not self.scale_is_free:
+    def blocks(
+        self, by_camera: Float[Tensor, "frames points components 3"], points_camera: Tensor, by_world: Tensor
+    ) -> list[Block]:
+        """Derivatives by the unknown cameras, given those by the camera-frame and world points; none of known cameras.
+
+        A turn R <- R exp(w) takes p to p - w x p, a shift of the centre takes it back.
+        """
+        if self.unknown is None:
             return []
-        centre = torch.exp(values[LOG_SCALE][0, 0]) * self.centre
-        return [Block(LOG_SCALE, torch.zeros(len(centre), dtype=torch.long), -(outer @ centre[:, None, :, None]))]
+        turn = by_camera @ skew(points_camera)
+        return [Block(CAMERA_ROTATIONS, self.unknown, turn), Block(CAMERA_CENTRES, self.unknown, -by_world)]
+
+    def rows(self, cut: slice | Int[Tensor, " n"]) -> CameraRows:
+        """Some of the rows."""
+        unknown = None if self.unknown is None else self.unknown[cut]
+        return CameraRows(self.R_camera_world[cut], self.centre[cut], self.focal[cut], unknown)
 
 
 def _project(points_camera: Tensor, focal: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,12 +83,18 @@ def keypoint_term(
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         posed = person.points(values, with_jacobian)
-        pixels, by_camera = _project(cameras.to_camera(values, posed.position[:, index]), cameras.focal)
+        points_camera = cameras.to_camera(values, posed.position[:, index])
+        rotation, _, focal = cameras.at(values)
+        pixels, by_camera = _project(points_camera, focal)
         residual = (pixels - seen) / sigma_px[..., None]
         if not with_jacobian:
             return Linearized(residual)
-        by_world = by_camera @ cameras.R_camera_world[:, None] / sigma_px[..., None, None]
-        blocks = person.blocks(posed, by_world, index) + cameras.scale_block(values, by_world)
+        by_camera = by_camera / sigma_px[..., None, None]
+        by_world = by_camera @ rotation[:, None]
+        blocks = person.blocks(posed, by_world, index) + cameras.blocks(by_camera, points_camera, by_world)
+        if cameras.unknown is not None:
+            by_focal = (pixels / sigma_px[..., None])[..., None]
+            blocks.append(Block(LOG_FOCAL, torch.zeros_like(cameras.unknown), by_focal))
         return Linearized(residual, blocks)
 
     return Term("keypoints", evaluate, loss)
@@ -139,8 +165,9 @@ def silhouette_term(
     """The body stays inside its mask: distance of projected points from the mask, over `sigma_px`.
 
     One-sided: clothes and bags make masks larger than bodies, so uncovered mask is no fault of the body. Frames
-    without a usable mask have an infinite `sigma_px`.
+    without a usable mask have an infinite `sigma_px`. Only for cameras that are known.
     """
+    assert cameras.unknown is None
     index: Int[Tensor, " points"] = person.index(names)
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
@@ -152,6 +179,6 @@ def silhouette_term(
             return Linearized(residual)
         by_pixel = gradient[..., None, :] / sigma_px[:, None, None, None]
         by_world = by_pixel @ by_camera @ cameras.R_camera_world[:, None]
-        return Linearized(residual, person.blocks(posed, by_world, index) + cameras.scale_block(values, by_world))
+        return Linearized(residual, person.blocks(posed, by_world, index))
 
     return Term("silhouette", evaluate, loss)

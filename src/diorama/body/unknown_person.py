@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from diorama.body.joints import JOINT_PARENTS
+from diorama.body.joints import JOINT_NAMES, JOINT_PARENTS
 from diorama.body.kinematics import attach, attached_point_jacobians, forward_kinematics
 from diorama.body.model import BodyModel
 from diorama.solver import Block, Values, Variable
@@ -51,12 +51,13 @@ class UnknownPerson:
 
     @classmethod
     def of(cls, model: BodyModel, id: int, frames: int, first_slot: int = 0, surface_step: int = 12) -> UnknownPerson:
-        """A person of a body model. Points: its landmarks by name, its contact sites as `contact/<site>`, and every
-        `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most."""
+        """A person of a body model. Points: its landmarks by name, its contact sites as `contact/<site>`, its joints as
+        `joint/<name>`, and every `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most."""
         model = model.to(dtype=torch.float64)
         chosen = model.subset[::surface_step] if surface_step else model.subset[:0]
         main = model.skin.weights[chosen].argmax(1, keepdim=True)
-        parts = [model.joints, model.landmarks.positions, model.contact_sites.positions, model.verts.rows(chosen)]
+        marks, sites = model.landmarks.positions, model.contact_sites.positions
+        parts = [model.joints, marks, sites, model.joints, model.verts.rows(chosen)]
         template = torch.cat([part.template for part in parts])
         directions = torch.cat([part.directions for part in parts], 1)
 
@@ -67,10 +68,11 @@ class UnknownPerson:
         names = [
             *model.landmarks.names,
             *(f"contact/{name}" for name in model.contact_sites.names),
+            *(f"joint/{name}" for name in JOINT_NAMES),
             *(f"surface/{n}" for n in range(len(chosen))),
         ]
         surface_owner = model.skin.joints[chosen].gather(1, main)[:, 0]
-        owner = torch.cat([model.landmarks.owners, model.contact_sites.owners, surface_owner])
+        owner = torch.cat([model.landmarks.owners, model.contact_sites.owners, torch.arange(24), surface_owner])
         return cls(id, names, owner, rest, frames, first_slot)
 
     def surface_of(self, joints: Sequence[int]) -> list[str]:
@@ -163,11 +165,14 @@ class UnknownPerson:
         by_rotations = attached_point_jacobians(joints, frames, self.owner, position).flatten(-2)
         if not self.shape_is_free:
             return PosedPoints(position, by_rotations)
-        joints_by, points_by = self._rest_derivative(betas)
+        joints_by, points_by = self.rest_slope(betas)
         return PosedPoints(position, by_rotations, rest_jacobians(frames, self.owner, joints_by, points_by))
 
-    def _rest_derivative(self, betas: Tensor, step: float = 1e-3) -> tuple[Tensor, Tensor]:
-        """Central differences: shapes are smooth or piecewise linear, and there are few of them."""
+    def rest_slope(self, betas: Tensor, step: float = 1e-3) -> tuple[Tensor, Tensor]:
+        """Derivatives of the rest joints (24, 3, B) and points (P, 3, B) by the shape.
+
+        Central differences: shapes are smooth or piecewise linear, and there are few of them.
+        """
         kept = self._kept.get("rest_derivative")
         if kept and kept[0][0] is betas:
             return kept[1]  # type: ignore[return-value]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diorama.body.anny import load_free_body
 from diorama.body.detected import as_detected
-from diorama.body.image_terms import LOG_SCALE, direction_term, keypoint_term, silhouette_term
+from diorama.body.image_terms import direction_term, keypoint_term, silhouette_term
 from diorama.body.joints import BLAZEPOSE_33, JOINT_INDEX, JOINT_NAMES
 from diorama.body.model import BodyModel
 from diorama.body.motion_terms import (
@@ -26,7 +26,7 @@ from diorama.body.motion_terms import (
     shape_prior_term,
 )
 from diorama.body.unknown_person import UnknownPerson
-from diorama.frontends.body_evidence import FIT_LANDMARKS, LIMBS, Evidence, EvidenceConfig, gather_evidence
+from diorama.frontends.body_evidence import LIMBS, Evidence, EvidenceConfig, gather_evidence
 from diorama.frontends.body_initial import initial_rotations, initial_translation
 from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.observations import Bodies, Observations, ObservedBody, Source, Track
@@ -101,10 +101,12 @@ def fit_track(track: Track, evidence: Evidence, model: BodyModel, config: Bodies
     """One person: segments with a shape each, then, if there are several, again with their mean shape."""
     betas = model.default_betas.double()[None]
     pieces = segments(len(track.frames), config.segment, config.overlap)
-    motions = [_fit_segment(evidence.rows(a, b), model, betas, config, shape_is_free=True) for a, b in pieces]
+    motions = [_fit_segment(evidence.rows(slice(a, b)), model, betas, config, shape_is_free=True) for a, b in pieces]
     if len(pieces) > 1:
         betas = torch.stack([m.betas for m in motions]).mean(0)
-        motions = [_fit_segment(evidence.rows(a, b), model, betas, config, shape_is_free=False) for a, b in pieces]
+        motions = [
+            _fit_segment(evidence.rows(slice(a, b)), model, betas, config, shape_is_free=False) for a, b in pieces
+        ]
     motion = blend(motions, pieces)
     return _observed(track, evidence, model, motion)
 
@@ -147,12 +149,11 @@ def _fit_segment(
         person.transl: initial_translation(person, list(BLAZEPOSE_33), evidence, rotations, betas),
         person.rotations: rotations,
         person.betas: betas.clone(),
-        LOG_SCALE: torch.zeros(1, 1, dtype=torch.float64),
     }
     prior = shared_terms(person, evidence, betas, config)
     seen = evidence.seen
-    wide = [keypoint_term(person, evidence.cameras, FIT_LANDMARKS, seen, 2 * evidence.sigma_px, Huber(2.0)), *prior]
-    fine = [keypoint_term(person, evidence.cameras, FIT_LANDMARKS, seen, evidence.sigma_px, GemanMcClure(4.0)), *prior]
+    wide = [keypoint_term(person, evidence.cameras, evidence.names, seen, 2 * evidence.sigma_px, Huber(2.0)), *prior]
+    fine = [keypoint_term(person, evidence.cameras, evidence.names, seen, evidence.sigma_px, GemanMcClure(4.0)), *prior]
     if evidence.fields is not None:
         inside = person.surface_of(CLOTHED)
         fine.append(silhouette_term(person, evidence.cameras, inside, evidence.fields, evidence.silhouette_sigma_px))
@@ -216,5 +217,5 @@ def keypoint_residual_px(
 def project_landmarks(person: UnknownPerson, values: dict[str, Tensor], evidence: Evidence) -> Tensor:
     """Pixels of the landmarks relative to the principal point, undistorted, (F, 33, 2)."""
     points = person.points(values, False).position[:, person.index(BLAZEPOSE_33)]
-    camera = evidence.cameras.to_camera({LOG_SCALE: torch.zeros(1, 1, dtype=torch.float64), **values}, points)
+    camera = evidence.cameras.to_camera(values, points)
     return camera[..., :2] / camera[..., 2:].clamp_min(0.1) * evidence.cameras.focal[:, None, None]

@@ -14,7 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from diorama.body.image_terms import CameraRows, DistanceFields
-from diorama.body.joints import BLAZEPOSE_33
+from diorama.body.joints import BLAZEPOSE_33, KEYPOINT_SETS
+from diorama.errors import DioramaError
 from diorama.geometry.cameras import undistort
 from diorama.geometry.rotations import rotation_between
 from diorama.observations import ObservedCameras, Track
@@ -66,8 +67,10 @@ class EvidenceConfig:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the fit looks at for one person; rows follow the track."""
+    """Everything the fit looks at for one person; rows follow the track. `names` are the points of the body that the
+    keypoints show, the crown last."""
 
+    names: tuple[str, ...]
     times: Float[Tensor, " frames"]
     cameras: CameraRows
     seen: Float[Tensor, "frames landmarks 2"]
@@ -79,18 +82,29 @@ class Evidence:
     fields: DistanceFields | None
     silhouette_sigma_px: Float[Tensor, " frames"]
 
-    def rows(self, start: int, stop: int) -> Evidence:
+    def rows(self, cut: slice | Int[Tensor, " n"]) -> Evidence:
         """The evidence of some rows."""
-        cut = slice(start, stop)
-        cameras = CameraRows(self.cameras.R_camera_world[cut], self.cameras.centre[cut], self.cameras.focal[cut])
         fields = self.fields
         if fields is not None:
             fields = DistanceFields(fields.distance[cut], fields.origin[cut], fields.cell[cut])
         return Evidence(
-            self.times[cut], cameras, self.seen[cut], self.sigma_px[cut], self.confidence[cut],
+            self.names, self.times[cut], self.cameras.rows(cut), self.seen[cut], self.sigma_px[cut], self.confidence[cut],
             self.directions_world[cut], self.direction_sigma[cut], self.height_px[cut], fields,
             self.silhouette_sigma_px[cut],
         )  # fmt: skip
+
+
+def point_names(joint_set: str) -> tuple[str, ...]:
+    """Names of the points of an `UnknownPerson` that a detector's keypoints show.
+
+    Raises:
+        DioramaError: nobody has said what these keypoints are.
+    """
+    if joint_set not in KEYPOINT_SETS:
+        known = ", ".join(KEYPOINT_SETS)
+        raise DioramaError("no such set of keypoints", where=joint_set, fix=f"give keypoints of one of {known}")
+    names = KEYPOINT_SETS[joint_set]
+    return tuple(f"joint/{name}" for name in names) if joint_set == "smpl24" else names
 
 
 def gather_evidence(
@@ -103,19 +117,23 @@ def gather_evidence(
     R_world_camera = torch.from_numpy(cameras.T_world_camera[rows, :3, :3].copy())
     focal = torch.from_numpy(K[:, 0, 0].copy())
     normalised = _normalise(track.keypoints[..., :2].astype(np.float64), K, distortion)
-    confidence = torch.from_numpy(np.clip(track.keypoints[..., 2].astype(np.float64), 0, 1))
+    confidence = torch.from_numpy(np.clip(np.nan_to_num(track.keypoints[..., 2].astype(np.float64)), 0, 1))
     height_px = _apparent_height(track)
     crown, crown_sigma = crown_from_mask(track, height_px, (width, height), config)
     crown_seen = _normalise(crown[:, None], K, distortion)
-    sigma = torch.cat([_keypoint_sigma(confidence, height_px, config), crown_sigma[:, None]], 1)
+    names = point_names(track.joint_set)
+    unseen = ~torch.from_numpy(np.isfinite(normalised).all(-1))
+    sigma = _keypoint_sigma(names, confidence, height_px, config).masked_fill(unseen, torch.inf)
+    sigma = torch.cat([sigma, crown_sigma[:, None]], 1)
     directions, direction_sigma = _directions(track, normalised, confidence, R_world_camera, config)
     fields, silhouette_sigma = _mask_fields(
         track if silhouette else replace(track, masks=None), others, K, height_px, (width, height), config
     )
     return Evidence(
+        (*names, "head_top"),
         torch.from_numpy(times[rows].copy()),
         CameraRows(R_world_camera.mT.contiguous(), torch.zeros(len(rows), 3, dtype=torch.float64), focal),
-        torch.from_numpy(np.concatenate([normalised, crown_seen], 1)) * focal[:, None, None],
+        torch.from_numpy(np.nan_to_num(np.concatenate([normalised, crown_seen], 1))) * focal[:, None, None],
         sigma,
         confidence,
         directions,
@@ -135,16 +153,18 @@ def _normalise(pixels: np.ndarray, K: np.ndarray, distortion: np.ndarray) -> np.
 def _apparent_height(track: Track) -> Tensor:
     """Height of a standing person in pixels: longest extent of the landmarks, steadied over the track."""
     points = track.keypoints[..., :2]
-    extent = np.linalg.norm(points.max(1) - points.min(1), axis=1)
+    known = np.isfinite(points).all(-1, keepdims=True)
+    highest, lowest = np.where(known, points, -np.inf).max(1), np.where(known, points, np.inf).min(1)
+    extent = np.where(known.any((1, 2)), np.linalg.norm(np.where(known.any(1), highest - lowest, 0), axis=1), 0)
     reach = 15
     steady = [np.percentile(extent[max(0, i - reach) : i + reach + 1], 75) for i in range(len(extent))]
     return torch.from_numpy(np.maximum(np.array(steady, np.float64), 20.0))
 
 
-def _keypoint_sigma(confidence: Tensor, height_px: Tensor, config: EvidenceConfig) -> Tensor:
-    factor = torch.ones(len(BLAZEPOSE_33), dtype=torch.float64)
-    for index, name in enumerate(BLAZEPOSE_33):
-        if index <= 10:
+def _keypoint_sigma(names: tuple[str, ...], confidence: Tensor, height_px: Tensor, config: EvidenceConfig) -> Tensor:
+    factor = torch.ones(len(names), dtype=torch.float64)
+    for index, name in enumerate(names):
+        if name in BLAZEPOSE_33[:11]:
             factor[index] = config.face_factor
         if name.endswith(("pinky", "index", "thumb")) and "foot" not in name:
             factor[index] = config.finger_factor
@@ -159,7 +179,7 @@ def crown_from_mask(
     border, is far from where the face says a crown is, or where somebody else may be the one who is seen there."""
     crown = np.zeros((len(track.frames), 2))
     sigma = torch.full((len(track.frames),), torch.inf, dtype=torch.float64)
-    if track.masks is None:
+    if track.masks is None or track.joint_set != "blazepose33":
         return crown, sigma
     scale = np.array([size[0] / track.masks.width, size[1] / track.masks.height])
     for row in range(len(track.frames)):
@@ -187,7 +207,7 @@ def _directions(
     landmarks are turned from the optical axis to the ray through the person."""
     order = {name: i for i, name in enumerate(BLAZEPOSE_33)}
     start, end = [order[a] for a, _ in LIMBS], [order[b] for _, b in LIMBS]
-    if track.keypoints_3d is None:
+    if track.keypoints_3d is None or track.joint_set != "blazepose33":
         shape = (len(track.frames), len(LIMBS))
         return torch.ones(*shape, 3, dtype=torch.float64), torch.full(shape, torch.inf, dtype=torch.float64)
     points = torch.from_numpy(track.keypoints_3d.astype(np.float64))

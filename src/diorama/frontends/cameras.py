@@ -19,7 +19,7 @@ from diorama.frontends.rotation_cameras import RotationConfig, TurningPath, solv
 from diorama.frontends.travelling_cameras import TravelConfig, TravelledPath, follow_path
 from diorama.geometry.cameras import focal_of_fov, intrinsics
 from diorama.geometry.transforms import interpolate_rigid, rigid
-from diorama.observations import ObservedCameras, Source, Tracks
+from diorama.observations import Matches, ObservedCameras, Source, Tracks
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
@@ -37,10 +37,18 @@ class CamerasConfig:
     rotation: RotationConfig = field(default_factory=RotationConfig)
 
 
+@dataclass(frozen=True)
+class SeenCameras:
+    """The cameras of a shot and, where they travel, the matches between the keyframes that were mapped."""
+
+    cameras: ObservedCameras
+    matches: Matches | None = None
+
+
 def estimate_cameras(
     video: Video, tracks: Tracks | None, config: CamerasConfig = CamerasConfig(), *, progress: bool = True
-) -> ObservedCameras:
-    """Kind, lens and pose of the camera in every row, with the evidence.
+) -> SeenCameras:
+    """Kind, lens and pose of the camera in every row, with the evidence, and the matches behind a map.
 
     `reprojection_px` is in pixels of the working picture (its longer side is in the evidence): the mapper's mean over
     keyframes if travelling, the median misfit if turning.
@@ -53,17 +61,18 @@ def estimate_cameras(
     verdict = judge_camera(background, config.gate)
     logger.debug("camera: %s %s", verdict.kind, verdict.evidence)
     if verdict.kind == "static":
-        return _static(video, verdict, given, config)
+        return SeenCameras(_static(video, verdict, given, config))
     warnings: tuple[str, ...] = ()
     if verdict.kind == "translating":
         lens = None if given is None else Lens(given / max(video.width, video.height), 0.0, fixed=True)
         path = follow_path(video, tracks, background, config.travel, lens)
         if path is not None:
-            return _travelling(video, verdict, path, given)
+            return SeenCameras(_travelling(video, verdict, path, given), path.matches)
         warnings = ("the camera travels but mapping failed; it is treated as turning on the spot",)
     unit = max(background.size) / max(video.width, video.height)
     turning = solve_rotations(background, config.rotation, None if given is None else given * unit)
-    return _turning(video, verdict, replace(turning, warnings=warnings + turning.warnings), unit, background)
+    turning = replace(turning, warnings=warnings + turning.warnings)
+    return SeenCameras(_turning(video, verdict, turning, unit, background))
 
 
 def given_focal(video: Video, config: CamerasConfig) -> float | None:

@@ -17,7 +17,7 @@ from diorama.frontends.depth_fusion import FusionConfig, agreement, clean_edges,
 from diorama.frontends.ray_depth import RayConfig, RayDepth, View, depth_along_rays, map_size
 from diorama.geometry.cameras import scale_intrinsics
 from diorama.geometry.transforms import apply, invert
-from diorama.observations import Depth, ObservedCameras, Source, Tracks
+from diorama.observations import Depth, Matches, ObservedCameras, Source, Tracks
 from diorama.progress import progress_bar
 from diorama.video import Video
 
@@ -51,10 +51,13 @@ class _Keyframe:
 
 def triangulate_scene(
     video: Video, tracks: Tracks | None, cameras: ObservedCameras, config: DenseConfig = DenseConfig(), *,
-    progress: bool = True,
+    matches: Matches | None = None, progress: bool = True,
 ) -> Depth:  # fmt: skip
-    """Depth maps of keyframes and a fused point cloud in the cameras' world (not metric); empty if nothing moved."""
-    keys = pick_keyframes(video, cameras, config)
+    """Depth maps of keyframes and a fused point cloud in the cameras' world (not metric); empty if nothing moved.
+
+    Of `matches` only the frames are used, see `pick_keyframes`.
+    """
+    keys = pick_keyframes(video, cameras, config, None if matches is None else matches.frames)
     found = list(_keyframe_depths(video, tracks, cameras, keys, config, progress)) if len(keys) > 1 else []
     found = [_cleaned(frame, config) for frame in found]
     views, maps = [frame.view for frame in found], [frame.result for frame in found]
@@ -81,8 +84,14 @@ def triangulate_scene(
     )
 
 
-def pick_keyframes(video: Video, cameras: ObservedCameras, config: DenseConfig) -> Int[np.ndarray, " keys"]:
-    """Registered rows that are no duplicates, evenly spaced by the path length of the camera's centre."""
+def pick_keyframes(
+    video: Video, cameras: ObservedCameras, config: DenseConfig, matched: Int[np.ndarray, " matched"] | None = None
+) -> Int[np.ndarray, " keys"]:
+    """Registered rows that are no duplicates, evenly spaced by the path length of the camera's centre.
+
+    Each moves to the nearest free row of `matched` that is less than the even spacing away, so that depth and matches
+    meet in the same frames (those also have the best poses).
+    """
     rows = np.flatnonzero(cameras.registered & ~video.duplicate)
     if cameras.kind != "translating" or len(rows) < 3:
         return rows[:0]
@@ -91,7 +100,21 @@ def pick_keyframes(video: Video, cameras: ObservedCameras, config: DenseConfig) 
     length = np.concatenate([[0], np.cumsum(steps / max(steps.sum(), 1e-12) + 1 / len(steps))]) / 2
     count = int(np.clip(round(config.per_hundred * len(rows) / 100), 2, config.max_keyframes))
     at = (np.arange(count) + 0.5) / count
-    return rows[np.unique(np.searchsorted(length, at).clip(0, len(rows) - 1))]
+    even = np.unique(np.searchsorted(length, at).clip(0, len(rows) - 1))
+    offered = np.flatnonzero(np.isin(rows, matched)) if matched is not None else even[:0]
+    return rows[_moved_to(offered, even, length, 1 / count)]
+
+
+def _moved_to(
+    offered: Int[np.ndarray, " offered"], even: Int[np.ndarray, " keys"], length: np.ndarray, reach: float
+) -> Int[np.ndarray, " keys"]:
+    """As many indices as in `even`: each becomes the nearest free one of `offered` less than `reach` of length away."""
+    chosen = np.intersect1d(even, offered)
+    for wanted in np.setdiff1d(even, offered):
+        free = np.setdiff1d(offered, chosen)
+        away = np.abs(length[free] - length[wanted])
+        chosen = np.append(chosen, free[away.argmin()] if len(free) and away.min() < reach else wanted)
+    return np.sort(chosen)
 
 
 def _nearest(index: int, count: int, wanted: int) -> list[int]:

@@ -11,11 +11,12 @@ from jaxtyping import Bool, Float, UInt8
 from diorama.frontends.background_tracks import BackgroundTracks
 from diorama.frontends.keyframes import KeyframeConfig, choose_keyframes, split_segments
 from diorama.frontends.lens_certainty import focal_certainty
+from diorama.frontends.map_matches import MapMatchConfig, map_matches
 from diorama.frontends.mapping import Lens, MappingConfig, map_segment
 from diorama.frontends.mapping_segments import JoinedMap, MappedSegment, disagreement, join_segments
 from diorama.frontends.registration import RegistrationConfig, register_between
 from diorama.geometry.transforms import interpolate_rigid
-from diorama.observations import Tracks
+from diorama.observations import Matches, Tracks
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TravelConfig:
-    """Keyframes, mapping and registration of a travelling shot.
+    """Keyframes, mapping, matches and registration of a travelling shot.
 
     Segments are joined if their shared cameras are at most `max_disagreement` apart (of the depth seen, or radians).
     A recovered focal whose standard deviation is above `max_focal_sigma` (relative) is reported in a warning.
@@ -32,13 +33,14 @@ class TravelConfig:
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     mapping: MappingConfig = field(default_factory=MappingConfig)
     registration: RegistrationConfig = field(default_factory=RegistrationConfig)
+    matches: MapMatchConfig = field(default_factory=MapMatchConfig)
     max_focal_sigma: float = 0.03
     max_disagreement: float = 0.02
 
 
 @dataclass(frozen=True)
 class TravelledPath:
-    """Poses of all F rows in a world of its own; focal in px of the source picture; residuals in working px."""
+    """Poses of all F rows in a world of its own; focal and matches in px of the source picture; residuals in working px."""
 
     T_world_camera: Float[np.ndarray, "frames 4 4"]
     registered: Bool[np.ndarray, " frames"]
@@ -46,6 +48,7 @@ class TravelledPath:
     k1: float
     points: Float[np.ndarray, "points 3"]
     colors: UInt8[np.ndarray, "points 3"]
+    matches: Matches
     reprojection_px: float
     evidence: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -112,6 +115,7 @@ def _assemble(
         "between_residual_px": between_px,
         "reprojection_picture_px": float(max(first.size)),
     }
+    matches = map_matches([segment.found for segment in segments], (video.width, video.height), config.matches)
     warnings = []
     if sigma > config.max_focal_sigma:
         warnings.append(f"focal is weakly determined by this motion: +-{100 * sigma:.0f} %")
@@ -119,5 +123,5 @@ def _assemble(
         warnings.append(f"{int((~registered).sum())} of {len(video)} frames could not be registered; interpolated")
     return TravelledPath(
         Ts, registered, first.focal * max(video.width, video.height) / max(first.size), first.k1, joined.points,
-        joined.colors, keyframe_px, evidence, tuple(warnings),
+        joined.colors, matches, keyframe_px, evidence, tuple(warnings),
     )  # fmt: skip

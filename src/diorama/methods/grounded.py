@@ -263,7 +263,7 @@ def _refine_all(
     config: GroundedConfig,
 ) -> tuple[list[PlacedPerson], World]:  # fmt: skip
     """Rounds of contact detection and refinement over stretches of the video."""
-    world = World(0.0, np.zeros(3))
+    world = World(np.zeros(3))
     if not people or observations.tracks is None:
         return people, world
     evidence = {p.id: _world_evidence(p, T_world_camera, observations, config) for p in people}
@@ -297,7 +297,7 @@ def _with_contacts(
 ) -> PlacedPerson:
     """Contact probabilities of all sites from their speed and height above the present floor."""
     sites = person.sites_world()
-    centres = np.exp(world.log_scale) * seen.cameras.centre.numpy()
+    centres = seen.cameras.centre.numpy().copy()
     for points in (sites, centres):
         points[..., 2] -= points[..., :2] @ world.floor[:2] + world.floor[2]
     return replace(person, contacts=contact_probability(sites, centres, times[person.frames], config.contacts))
@@ -313,7 +313,7 @@ def _refine_stretch(
     if not present:
         return people, world
     cut = [_rows(p, inside[p.id]) for p in present]
-    seen = [evidence[p.id].rows(int(inside[p.id][0]), int(inside[p.id][-1]) + 1) for p in present]
+    seen = [evidence[p.id].rows(slice(int(inside[p.id][0]), int(inside[p.id][-1]) + 1)) for p in present]
     refined, new_world = refine(cut, seen, world, config.refinement, scene=scene, shared_is_free=first)
     fade = 0 if first else config.overlap
     merged = {
@@ -346,7 +346,7 @@ def _assemble(
     """Level the floor to z = 0 and write everything down."""
     seen = observations.cameras
     assert seen is not None
-    scale = placing.scale.metres_per_unit * float(np.exp(world.log_scale))
+    scale = placing.scale.metres_per_unit
     a, b, d = world.floor
     level = rotation_to_z_up(np.array([-a, -b, 1.0]))
     lift = np.array([0, 0, -d / np.sqrt(1 + a * a + b * b)])

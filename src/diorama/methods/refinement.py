@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
 from diorama.body.contact_terms import FLOOR, floor_contact_term, no_sinking_term, static_contact_term
-from diorama.body.image_terms import LOG_SCALE, CameraRows, direction_term, keypoint_term
+from diorama.body.image_terms import direction_term, keypoint_term
 from diorama.body.motion_terms import (
     PosePrior,
     Smoothness,
@@ -23,7 +23,7 @@ from diorama.body.motion_terms import (
     rotation_smoothness_term,
 )
 from diorama.body.unknown_person import UnknownPerson
-from diorama.frontends.body_evidence import FIT_LANDMARKS, LIMBS, Evidence
+from diorama.frontends.body_evidence import LIMBS, Evidence
 from diorama.methods.placed_person import PlacedPerson
 from diorama.solver import Block, GemanMcClure, Linearized, LMConfig, Term, Values, Variable, solve
 
@@ -34,14 +34,12 @@ FOOT_COLUMNS = [CONTACT_SITE_NAMES.index(name) for name in FOOT_SITE_NAMES]
 
 @dataclass(frozen=True)
 class RefinementConfig:
-    """Standard deviations in metres (`height`, `slide` per frame, `sinking`), of the log of the scale, of the floor's
-    slopes and height where a scene shows it and where not; acceleration of the pelvis in m/s^2. The scale hardly moves:
-    resting feet draw it 1 % low at 0.004, 3-5 % at 0.02 (rendered walkers), because noise always adds steps."""
+    """Standard deviations in metres (`height`, `slide` per frame, `sinking`), of the floor's slopes and height where a
+    scene shows it and where not; acceleration of the pelvis in m/s^2."""
 
     height_sigma: float = 0.008
     slide_sigma: float = 0.002
     sinking_sigma: float = 0.01
-    log_scale_sigma: float = 0.001
     slope_sigma: float = 0.01
     slope_sigma_without_scene: float = 0.06
     floor_sigma: float = 0.02
@@ -54,9 +52,8 @@ class RefinementConfig:
 
 @dataclass(frozen=True)
 class World:
-    """What all people share: log of the scale relative to the first estimate, floor slopes and height."""
+    """What all people share: floor slopes and height."""
 
-    log_scale: float
     floor: Float[np.ndarray, 3]
 
 
@@ -64,9 +61,9 @@ def refine(
     people: Sequence[PlacedPerson], evidence: Sequence[Evidence], world: World, config: RefinementConfig, *,
     scene: bool, shared_is_free: bool,
 ) -> tuple[list[PlacedPerson], World]:  # fmt: skip
-    """Refine one stretch of video. `evidence[i].cameras.centre` is in metres at the first estimate of the scale.
+    """Refine one stretch of video; the cameras are known, `evidence[i].cameras.centre` in metres.
 
-    With `shared_is_free` false the scale and the floor stay (later stretches of a long video).
+    With `shared_is_free` false the floor stays (later stretches of a long video).
     """
     unknowns, values, terms, variables = [], {}, [], []
     slot = 0
@@ -76,12 +73,11 @@ def refine(
         slot += len(person.frames) + 8
         values |= {unknown.transl: person.transl, unknown.rotations: person.rotations, unknown.betas: person.betas}
         variables += unknown.variables()
-        terms += person_terms(unknown, seen, torch.from_numpy(person.contacts[:, FOOT_COLUMNS]), config, shared_is_free)
+        terms += person_terms(unknown, seen, torch.from_numpy(person.contacts[:, FOOT_COLUMNS]), config)
         unknowns.append(unknown)
-    values[LOG_SCALE] = torch.tensor([[world.log_scale]], dtype=torch.float64)
     values[FLOOR] = torch.from_numpy(world.floor[None].astype(np.float64))
     moving = torch.full((3,), float(shared_is_free), dtype=torch.float64)
-    variables += [Variable(LOG_SCALE, free=moving[:1]), Variable(FLOOR, free=moving)]
+    variables.append(Variable(FLOOR, free=moving))
     terms += _world_terms(config, scene)
     solution = solve(variables, values, terms, LMConfig(config.iterations, tolerance=2e-4))
     logger.debug("refinement: %s in %d iterations", solution.costs, solution.iterations)
@@ -89,7 +85,7 @@ def refine(
         replace(person, transl=solution.values[u.transl], rotations=solution.values[u.rotations])
         for person, u in zip(people, unknowns, strict=True)
     ]
-    return out, World(float(solution.values[LOG_SCALE]), solution.values[FLOOR][0].numpy())
+    return out, World(solution.values[FLOOR][0].numpy())
 
 
 def person_terms(
@@ -97,31 +93,25 @@ def person_terms(
     seen: Evidence,
     contact: Float[Tensor, "frames sites"],
     config: RefinementConfig,
-    scale_is_free: bool,
 ) -> list[Term]:
     """All terms of one person in the world."""
-    cameras: CameraRows = replace(seen.cameras, scale_is_free=scale_is_free)
     return [
-        keypoint_term(person, cameras, FIT_LANDMARKS, seen.seen, seen.sigma_px, GemanMcClure(4.0)),
+        keypoint_term(person, seen.cameras, seen.names, seen.seen, seen.sigma_px, GemanMcClure(4.0)),
         direction_term(person, LIMBS, seen.directions_world, seen.direction_sigma),
         pose_prior_term(person, config.prior, config.prior_weight),
         joint_limit_term(person),
         rotation_smoothness_term(person, seen.times, config.smoothness),
         pelvis_smoothness_term(person, seen.times, config.pelvis_sigma),
         floor_contact_term(person, FEET, contact, config.height_sigma),
-        static_contact_term(person, FEET, contact, config.slide_sigma),
+        static_contact_term(person, FEET, contact[:-1] * contact[1:], config.slide_sigma),
         no_sinking_term(person, FEET, config.sinking_sigma),
     ]
 
 
 def _world_terms(config: RefinementConfig, scene: bool) -> list[Term]:
-    """Scale and floor stay near their first estimates (log scale 0, plane z = 0)."""
+    """The floor stays near its first estimate (plane z = 0)."""
     slope = config.slope_sigma if scene else config.slope_sigma_without_scene
-    sigma = torch.tensor([slope, slope, config.floor_sigma], dtype=torch.float64)
-    return [
-        _near_zero(LOG_SCALE, torch.tensor([config.log_scale_sigma], dtype=torch.float64)),
-        _near_zero(FLOOR, sigma),
-    ]
+    return [_near_zero(FLOOR, torch.tensor([slope, slope, config.floor_sigma], dtype=torch.float64))]
 
 
 def _near_zero(name: str, sigma: Float[Tensor, " n"]) -> Term:

@@ -15,13 +15,13 @@ import numpy as np
 import diorama
 from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
-from diorama.frontends.cameras import CamerasConfig, estimate_cameras, given_focal
+from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal
 from diorama.frontends.dense import DenseConfig, triangulate_scene
 from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
 from diorama.methods.scale import ScaleConfig
 from diorama.models import MODELS
-from diorama.observations import Bodies, Depth, Observations, ObservedCameras, Tracks
+from diorama.observations import Bodies, Depth, Observations, Tracks
 from diorama.quality import draw_card, quality_card
 from diorama.reconstruct.options import Options
 from diorama.reconstruct.plan import PHASES, Plan
@@ -173,27 +173,29 @@ def _keep_scan(video: Video, options: Options, store: StepStore) -> None:
 
 
 def observe(job: Job, *, progress: bool) -> Observations:
-    """What is seen in the video: people, cameras, scene, bodies in front of the cameras."""
+    """What is seen in the video: people, cameras with matches, scene, bodies in front of the cameras."""
     video = job.video
     tracks = job.step("tracks", Tracks, lambda: track_people(video, job.configs["tracks"], progress=progress))
-    cameras = job.step(
-        "cameras", ObservedCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
+    filmed = job.step(
+        "cameras", SeenCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
-    logger.info("camera: %s, focal length %s", cameras.kind, cameras.focal_source)
-    depth = job.step("depth", Depth, lambda: _depth(job, tracks, cameras, progress=progress))
+    logger.info("camera: %s, focal length %s", filmed.cameras.kind, filmed.cameras.focal_source)
+    depth = job.step("depth", Depth, lambda: _depth(job, tracks, filmed, progress=progress))
     seen = Observations(
         video.width, video.height, video.times, np.arange(len(video)) + video.first_frame, video.duplicate,
-        tracks=tracks, depth=depth, cameras=cameras,
+        tracks=tracks, depth=depth, matches=filmed.matches, cameras=filmed.cameras,
     )  # fmt: skip
     bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
     return dataclasses.replace(seen, bodies=bodies)
 
 
-def _depth(job: Job, tracks: Tracks, cameras: ObservedCameras, *, progress: bool) -> Depth | None:
+def _depth(job: Job, tracks: Tracks, filmed: SeenCameras, *, progress: bool) -> Depth | None:
     """The dense scene, where the camera's motion shows it."""
-    if cameras.kind != "translating":
+    if filmed.cameras.kind != "translating":
         return None
-    return triangulate_scene(job.video, tracks, cameras, job.configs["depth"], progress=progress)
+    return triangulate_scene(
+        job.video, tracks, filmed.cameras, job.configs["depth"], matches=filmed.matches, progress=progress
+    )
 
 
 def run_method(method: str, video: Video | None, observations: Observations, config: Any) -> Reconstruction:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from diorama.solver.terms import Block, Linearized, Values
+from diorama.solver.terms import Block, Condensed, Linearized, Values
 from diorama.solver.variables import Variable
 
 
@@ -99,6 +100,19 @@ class NormalEquations:
             if band_index.shape[1]:
                 _accumulate(self.coupling, border_jacobian.mT @ band_jacobian, border_index, band_index)
 
+    def add_condensed(self, part: Condensed) -> None:
+        """Add a term's summed normal equations; all its spans lie in the border."""
+        columns = [
+            self.layout.columns[s.variable][s.rows][:, None] + s.first + torch.arange(s.width) for s in part.spans
+        ]
+        index = torch.cat(columns, 1)
+        if not index.numel():
+            return
+        assert int(index.min()) >= self.layout.band
+        self.gradient.index_add_(0, index.reshape(-1), part.gradient.double().reshape(-1))
+        index = index - self.layout.band
+        _accumulate(self.border, part.hessian.double(), index, index)
+
     def _starts(self, block: Block) -> Tensor:
         return self.layout.starts(block)
 
@@ -149,14 +163,33 @@ class NormalEquations:
         if band == 0:
             return torch.from_numpy(np.linalg.solve(border, right))
         lower[0] += damping[:band].numpy()
+        factor = scipy.linalg.cholesky_banded(lower, overwrite_ab=True, lower=True, check_finite=False)
         coupling = self.coupling.numpy()
-        both = np.concatenate([right[None, :band], coupling]).T
-        solved = scipy.linalg.solveh_banded(lower, both, lower=True, overwrite_ab=True, check_finite=False)
-        if band == self.layout.total:
-            return torch.from_numpy(solved[:, 0].copy())
-        schur = border - coupling @ solved[:, 1:]
-        shared = scipy.linalg.solve(schur, right[band:] - coupling @ solved[:, 0], assume_a="sym")
-        return torch.from_numpy(np.concatenate([solved[:, 0] - solved[:, 1:] @ shared, shared]))
+        shared = np.zeros(len(border))
+        if len(border):
+            half = _forward(factor, np.concatenate([coupling, right[None, :band]]).T)
+            schur = border - half[:, :-1].T @ half[:, :-1]
+            shared = scipy.linalg.solve(schur, right[band:] - half[:, :-1].T @ half[:, -1], assume_a="pos")
+        inner = scipy.linalg.cho_solve_banded((factor, True), right[:band] - coupling.T @ shared, check_finite=False)
+        return torch.from_numpy(np.concatenate([inner, shared]))
+
+
+def _forward(
+    factor: Float[np.ndarray, "bandwidth band"], right: Float[np.ndarray, "band columns"], block: int = 96
+) -> Float[np.ndarray, "band columns"]:
+    """L^-1 right for a band Cholesky factor, block by block: with hundreds of columns far faster than LAPACK's tbtrs."""
+    reach, size = factor.shape
+    out = right.copy()
+    for start in range(0, size, block):
+        stop, low = min(start + block, size), max(0, start - reach + 1)
+        down = np.arange(start, stop)[:, None] - np.arange(low, stop)
+        inside = (down >= 0) & (down < reach)
+        panel = np.where(inside, factor[np.where(inside, down, 0), np.arange(low, stop)], 0.0)
+        out[start:stop] -= panel[:, : start - low] @ out[low:start]
+        out[start:stop] = scipy.linalg.solve_triangular(
+            panel[:, start - low :], out[start:stop], lower=True, check_finite=False
+        )
+    return out
 
 
 def _accumulate(into: Tensor, product: Tensor, rows: Tensor, columns: Tensor) -> None:

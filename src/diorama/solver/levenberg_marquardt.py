@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from diorama.solver.banded import Layout, NormalEquations, bandwidth_of
-from diorama.solver.terms import Term, Values
+from diorama.solver.terms import CondensedTerm, Term, Values
 from diorama.solver.threads import one_thread
 from diorama.solver.variables import Variable
 
@@ -43,7 +43,7 @@ class Solution:
 def solve(
     variables: Sequence[Variable],
     values: Values,
-    terms: Sequence[Term],
+    terms: Sequence[Term | CondensedTerm],
     config: LMConfig = LMConfig(),
 ) -> Solution:
     """Minimise the sum of the terms over the variables, from `values` (float64, one row per unknown).
@@ -54,7 +54,9 @@ def solve(
         return _solve(variables, values, terms, config)
 
 
-def _solve(variables: Sequence[Variable], values: Values, terms: Sequence[Term], config: LMConfig) -> Solution:
+def _solve(
+    variables: Sequence[Variable], values: Values, terms: Sequence[Term | CondensedTerm], config: LMConfig
+) -> Solution:
     current = dict(values)
     layout = Layout.of(variables, current)
     cost = initial = _cost(terms, current)
@@ -79,17 +81,23 @@ def _solve(variables: Sequence[Variable], values: Values, terms: Sequence[Term],
     return Solution(current, initial, cost, done, {t.name: float(t.cost(current)) for t in terms})
 
 
-def _cost(terms: Sequence[Term], values: Values) -> float:
+def _cost(terms: Sequence[Term | CondensedTerm], values: Values) -> float:
     total = float(sum(term.cost(values) for term in terms))
     return total if np.isfinite(total) else float("inf")
 
 
-def _linearize(variables: Sequence[Variable], layout: Layout, terms: Sequence[Term], values: Values) -> NormalEquations:
-    parts = [(term, term.function(values, True)) for term in terms]
+def _linearize(
+    variables: Sequence[Variable], layout: Layout, terms: Sequence[Term | CondensedTerm], values: Values
+) -> NormalEquations:
+    parts = [(term, term.function(values, True)) for term in terms if isinstance(term, Term)]
     equations = NormalEquations.empty(layout, bandwidth_of(layout, [p for _, p in parts]))
     for term, part in parts:
         if len(part.residual):
             equations.add(part, term.loss.weight((part.residual**2).sum(-1)))
+    for term in terms:
+        if isinstance(term, CondensedTerm):
+            for condensed in term.condense(values):
+                equations.add_condensed(condensed)
     for variable in variables:
         if variable.free is not None:
             fixed = torch.nonzero(variable.free == 0)[:, 0]

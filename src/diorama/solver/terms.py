@@ -37,6 +37,35 @@ class Linearized:
 
 
 @dataclass(frozen=True)
+class Span:
+    """The `width` tangent entries of rows of one variable, from entry `first` on: item m means row `rows[m]`."""
+
+    variable: str
+    rows: Int[Tensor, " items"]
+    width: int
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """Normal equations of a term with very many residuals, summed where they arise: per item, the gradient J'Wr and
+    J'WJ over the entries of the spans side by side. The spans are of variables without slots."""
+
+    gradient: Float[Tensor, "items entries"]
+    hessian: Float[Tensor, "items entries entries"]
+    spans: Sequence[Span]
+
+
+@dataclass(frozen=True)
+class CondensedTerm:
+    """A term that gives its cost and its summed normal equations instead of residuals one by one."""
+
+    name: str
+    cost: Callable[[Values], Tensor]
+    condense: Callable[[Values], Sequence[Condensed]]
+
+
+@dataclass(frozen=True)
 class Term:
     """A named part of the objective, sum of rho(|r|^2) over items and groups.
 
