@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from diorama.synthetic.motion.timeline import Timeline
 
 # Channels of a lean, and what a whole lean adds: the hips go back (in legs) while pelvis and spine bend forward.
-_LEAN = ("x", "y", "z", "pitch", "bend", "nod")
+LEAN_CHANNELS = ("x", "y", "z", "pitch", "bend", "nod")
 _HIPS_BACK, _PITCH, _BEND, _NOD = -0.12, 0.72, 0.2, -0.3
 _WALL_LEAN = 0.12
 # A resting arm is this straight.
@@ -37,7 +37,7 @@ _STEP_UP = 0.22
 
 
 @dataclass(frozen=True)
-class _Lean:
+class Lean:
     """How somebody who looks along +X and stands at the origin leans on a surface that begins at x = `ahead`.
 
     `amount` is the share of a whole lean; lengths in metres, z above the ground."""
@@ -50,6 +50,22 @@ class _Lean:
     fingers: Float[np.ndarray, 3]
     elbow: Float[np.ndarray, 3]
 
+    def turned(self, heading: float) -> tuple[float, ...]:
+        """What is added to `LEAN_CHANNELS` of somebody who looks along `heading` (radians from +X)."""
+        back = self.change[0]
+        return back * float(np.cos(heading)), back * float(np.sin(heading)), *self.change[1:]
+
+    def palm_hold(
+        self, place: tuple[float, float, float], heading: float, number: int, on: float, off: float
+    ) -> PalmHold:
+        """The hold in the world, for somebody who stands at `place` (the ground there, metres) and looks along
+        `heading`; `number` is the hand in the order of `SIDES`, planted from `on` to `off` (seconds)."""
+        c, s = np.cos(heading), np.sin(heading)
+        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+        vectors = (np.array(place) + turn @ self.palm, turn @ self.normal, turn @ self.fingers, turn @ self.elbow)
+        point, normal, fingers, elbow = ((float(v[0]), float(v[1]), float(v[2])) for v in vectors)
+        return PalmHold(number, on, off, point, normal, fingers, elbow, reach=_REACH)
+
 
 def lean_hand(line: Timeline, action: LeanHand) -> None:
     """Go there, lean, put the palm down, stay, and come back."""
@@ -57,20 +73,19 @@ def lean_hand(line: Timeline, action: LeanHand) -> None:
     walker, number = line.walker, SIDES.index(action.side)
     face = chosen_side(walker, action.slab, line.place, None)
     ground = float(walker.layout.ground_height(face.at(0.4)[None])[0])
-    lean = _on_wall(walker, number) if action.slab.kind == "wall" else _on_top(walker, number, face.top - ground)
+    lean = _on_wall(walker, number) if action.slab.kind == "wall" else lean_on_top(walker, number, face.top - ground)
     aside = _aside(line, face)
     x, y = face.at(lean.ahead, aside)
     far_x, far_y = face.at(lean.ahead + _STEP_UP * walker.figure.size, aside)
     line.approach((float(x), float(y)), face.facing + np.pi, (float(far_x), float(far_y)))
     seconds = _SECONDS * float(np.sqrt(walker.figure.size))
-    c, s = np.cos(line.heading), np.sin(line.heading)
-    back = lean.change[0]
-    amounts = (back * c, back * s, *lean.change[1:], 0.25 * lean.amount)
-    names = (*_LEAN, f"{SIDES[1 - number]}_swing")
+    amounts = (*lean.turned(line.heading), 0.25 * lean.amount)
+    names = (*LEAN_CHANNELS, f"{SIDES[1 - number]}_swing")
     line.glide(seconds, names, [amounts])
     on = line.time + _PAUSE
     off = on + action.seconds
-    line.palms.append(_placed(line, lean, number, on, off))
+    place = (*line.place, line.keys[-1].values[2])
+    line.palms.append(lean.palm_hold(place, line.heading, number, on, off))
     line.time = off + _PAUSE
     line.glide(seconds, names, [tuple(-value for value in amounts)])
 
@@ -83,17 +98,7 @@ def _aside(line: Timeline, face: Side) -> float:
     return float(np.clip(wanted, -room, room))
 
 
-def _placed(line: Timeline, lean: _Lean, number: int, on: float, off: float) -> PalmHold:
-    """The hold in the world, for somebody who stands where `line` is now."""
-    c, s = np.cos(line.heading), np.sin(line.heading)
-    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
-    base = np.array([*line.place, line.keys[-1].values[2]])
-    vectors = (base + turn @ lean.palm, turn @ lean.normal, turn @ lean.fingers, turn @ lean.elbow)
-    point, normal, fingers, elbow = ((float(v[0]), float(v[1]), float(v[2])) for v in vectors)
-    return PalmHold(number, on, off, point, normal, fingers, elbow, reach=_REACH)
-
-
-def _on_wall(walker: Walker, number: int) -> _Lean:
+def _on_wall(walker: Walker, number: int) -> Lean:
     """Palm at shoulder height, fingers up; the distance is what the arm needs."""
     outward = 1 if number == 0 else -1
     normal, fingers = np.array([-1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0])
@@ -104,11 +109,16 @@ def _on_wall(walker: Walker, number: int) -> _Lean:
     forward = np.sqrt(max(_resting_arm(walker, number) ** 2 - across @ across, 0.01))
     ahead = max(float(shoulder[0] + forward - wrist[0] + gap), walker.figure.toe_front + _BEFORE)
     palm[0] = ahead - gap
-    return _Lean(ahead, _WALL_LEAN, change, palm, normal, fingers, np.array([0.0, 0.5 * outward, -1.0]))
+    return Lean(ahead, _WALL_LEAN, change, palm, normal, fingers, np.array([0.0, 0.5 * outward, -1.0]))
 
 
-def _on_top(walker: Walker, number: int, top: float) -> _Lean:
+def lean_on_top(walker: Walker, number: int, top: float, straight: float = _STRAIGHT) -> Lean:
     """Palm on a table near its edge; the trunk leans as far as the arm needs.
+
+    Args:
+        number: the hand, in the order of `SIDES`.
+        top: height of the table above the ground, metres.
+        straight: how straight the arm is, as a share of its length.
 
     Raises:
         DioramaError: too low for this person.
@@ -124,13 +134,14 @@ def _on_top(walker: Walker, number: int, top: float) -> _Lean:
         return float(np.linalg.norm(palm + wrist - shoulder)), palm, change
 
     low, high = 0.0, 1.0
-    if reach(high)[0] > _resting_arm(walker, number):
+    arm = straight / _STRAIGHT * _resting_arm(walker, number)
+    if reach(high)[0] > arm:
         raise DioramaError(f"a table of {top:.2f} m is too low to lean on", where="script", fix="take a higher one")
     for _ in range(12):
         middle = (low + high) / 2
-        low, high = (low, middle) if reach(middle)[0] <= _resting_arm(walker, number) else (middle, high)
+        low, high = (low, middle) if reach(middle)[0] <= arm else (middle, high)
     _, palm, change = reach(high)
-    return _Lean(ahead, high, change, palm, normal, fingers, np.array([-1.0, 0.6 * outward, 0.2]))
+    return Lean(ahead, high, change, palm, normal, fingers, np.array([-1.0, 0.6 * outward, 0.2]))
 
 
 def _resting_arm(walker: Walker, number: int) -> float:
@@ -148,13 +159,13 @@ def _wrist_from_palm(
 
 
 def _leaning(walker: Walker, amount: float, number: int) -> tuple[tuple[float, ...], Float[np.ndarray, 3]]:
-    """What a lean adds to the channels `_LEAN` (along +X), and where the shoulder is then; both feet at the origin."""
+    """What a lean adds to `LEAN_CHANNELS` (along +X), and where the shoulder is then; both feet at the origin."""
     figure = walker.figure
     holds = [Foothold((0.0, sign * walker.half_track, 0.0), sign * walker.manner.toe_out) for sign in (1, -1)]
     feet = [standing_feet(figure, side, [hold]) for side, hold in enumerate(holds)]
     columns = rest_channels(walker, (0.0, 0.0), 0.0, 0.0, feet)
     change = amount * np.array([_HIPS_BACK * figure.leg, 0.0, 0.0, _PITCH, _BEND, _NOD])
-    index = [CHANNEL[name] for name in _LEAN]
+    index = [CHANNEL[name] for name in LEAN_CHANNELS]
     columns[0, index] += change
     change[2] = -max(0.0, legs_excess(figure, columns, feet))
     columns[0, CHANNEL["z"]] += change[2]

@@ -27,6 +27,7 @@ class CameraConfig:
         focal: standard deviation of the logarithm of the focal length, once per sequence.
         focal_of: what that error is about: the true focal length, or the picture's diagonal, which JOSH, VIMO and HMR 2.0
             assume where nothing is known. Poses and points are those of the true one.
+        focal_factor: a fixed factor on it.
         unit: units of the cameras' world per metre: 1 makes them metric; None: drawn evenly (in the logarithm) from
             `units`.
         units: lowest and highest unit.
@@ -41,6 +42,7 @@ class CameraConfig:
 
     focal: float = 0.0
     focal_of: Literal["true", "diagonal"] = "true"
+    focal_factor: float = 1.0
     unit: float | None = 1.0
     units: tuple[float, float] = (0.2, 5.0)
     rotation_drift: float = 0.0
@@ -66,11 +68,12 @@ def observed_cameras(
     poses = _drifted(truth, times, config, seed)
     unit = world_unit(config, seed)
     poses[:, :3, 3] *= unit
-    K, source = truth.K.copy(), "recovered" if config.focal else truth.focal_source
+    off = config.focal != 0 or config.focal_factor != 1
+    K, source = truth.K.copy(), "recovered" if off else truth.focal_source
     if config.focal_of == "diagonal":
         K[:, [0, 1], [0, 1]] = np.hypot(truth.width, truth.height)
         source = "assumed"
-    K[:, [0, 1], [0, 1]] *= np.exp(config.focal * stream(seed, "camera focal").normal())
+    K[:, [0, 1], [0, 1]] *= config.focal_factor * np.exp(config.focal * stream(seed, "camera focal").normal())
     points = _sparse_points(truth, poses, unit, keyframes, config, stream(seed, "sparse points"))
     return ObservedCameras(
         Source("simulated", "cameras"), truth.kind, source, K, truth.distortion, poses, truth.registered,

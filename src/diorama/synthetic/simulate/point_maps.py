@@ -42,6 +42,7 @@ class DepthConfig:
         farthest: depth beyond it (metres) is unknown.
         focal: standard deviation of the logarithm of the focal length, once per sequence.
         focal_keyframe: the same, per keyframe.
+        focal_factor: a fixed factor on it; depth stays.
         shock: share of keyframes (or of all pixels, see `shock_of`) with Gaussian noise of `shock_metres` on every
             pixel's depth (JOSH, appendix F).
         shock_metres: metres.
@@ -66,6 +67,7 @@ class DepthConfig:
     farthest: float = np.inf
     focal: float = 0.0
     focal_keyframe: float = 0.0
+    focal_factor: float = 1.0
     shock: float = 0.0
     shock_metres: float = 1.0
     shock_of: Literal["keyframes", "pixels"] = "keyframes"
@@ -119,7 +121,7 @@ def observed_depth(
     depth = depth * config.scale * scales * (1.0 if config.metric else unit)
     focal = np.exp(config.focal * rng.normal() + config.focal_keyframe * rng.normal(size=len(times)))
     seen_K = K.copy()
-    seen_K[:, [0, 1], [0, 1]] *= focal[:, None]
+    seen_K[:, [0, 1], [0, 1]] *= config.focal_factor * focal[:, None]
     depth, confidence = np.where(known, depth, 0.0), np.where(known, confidence, 0.0)
     in_units = depth * (unit if config.metric else 1.0)
     points, of_points = _scene_points(frames, in_units, confidence, seen_K, cameras, config.points, rng)
