@@ -112,8 +112,9 @@ def evaluate(
 
     Args:
         data: synthetic:standard, synthetic:rendered, or a data set: emdb1, emdb2, sloper4d, rich-moving, bonn, ...
+            synthetic:standard+PRESET has other errors of simulation, such as hard.
         out: Folder for records, table (Markdown, CSV, JSON) and plots.
-        methods: Names with commas between: default, observations.
+        methods: Names with commas between: default, observations, synchmr, tram.
         root: Folder of the data set (its layout: docs/datasets.md).
         sequences: Only these sequences, by name.
         partial: Take the sequences of a benchmark that are there, though some are missing.

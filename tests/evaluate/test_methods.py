@@ -1,4 +1,4 @@
-"""The two methods that are there: on exact observations raw bodies are the truth, and videos share their steps."""
+"""The methods that are there: on exact observations raw bodies are the truth, and videos share their steps."""
 
 import json
 from dataclasses import replace
@@ -75,11 +75,15 @@ def test_methods_of_a_video_share_its_finished_steps(monkeypatch, free_body, tmp
     inputs = Inputs(exact_truth(simulated_world("walk", FRAMES)[0]), video=video)
     METHODS["default"].run(inputs, tmp_path / "out")
     before = dict(stages.calls)
-    world = METHODS["observations"].run(inputs, tmp_path / "out")
-    assert stages.calls == before and world.provenance["method"] == "observations"
-    assert len(observations_in(tmp_path / "out").tracks.people) == len(world.people) == 1
+    for name in ("observations", "synchmr", "tram"):
+        world = METHODS[name].run(inputs, tmp_path / "out")
+        assert stages.calls == before and world.provenance["method"] == name
+        assert len(observations_in(tmp_path / "out").tracks.people) == len(world.people) == 1
 
 
 def test_a_configuration_is_plain_and_does_not_depend_on_threads():
-    text = json.dumps(METHODS["default"].configuration())
-    assert "threads" not in text and "adult_stature" in text
+    for name, method in METHODS.items():
+        text = json.dumps(method.configuration())
+        assert "threads" not in text and "adult_stature" in text, name
+    text = json.dumps(METHODS["synchmr"].configuration())
+    assert '"shift_sigma": 0.5' in text and '"reach": 10.0' in text

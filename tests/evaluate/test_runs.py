@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from diorama import cli
-from diorama.data import Sequence, exact_truth
+from diorama.data import DataOptions, Sequence, exact_truth
 from diorama.errors import DioramaError
 from diorama.evaluate import cases, methods
 from diorama.evaluate.benchmark import evaluate
 from diorama.evaluate.methods import Method
+from diorama.evaluate.runs import key_of
 from diorama.observations import Observations
 from diorama.synthetic.sequences import SequenceSpec
 from evaluated_world import FRAMES, shifted, with_people
@@ -40,13 +41,14 @@ def suites(monkeypatch, plain, tmp_path):
     lens = plain.cameras
     seen = Observations(lens.width, lens.height, plain.times, plain.frame_index, plain.duplicate)
 
-    def simulated(spec, cache: Path):
-        loads[spec.name] += 1
+    def simulated(spec, cache: Path, *, errors: str):
+        loads[spec.name if errors == "typical" else f"{spec.name} {errors}"] += 1
         if spec.name == "broken":
             raise ValueError("the world\nis broken")
         return plain, seen
 
     fake = {"standard": (spec("walk"), spec("stairs")), "bad": (spec("walk"), spec("broken"))}
+    fake |= {"rendered": (spec("walk"),)}
     monkeypatch.setattr(cases, "SUITES", fake)
     monkeypatch.setattr(cases, "simulated", simulated)
     return loads
@@ -108,6 +110,22 @@ def test_a_second_run_repeats_nothing_and_says_the_same(suites, fakes, tmp_path)
     fakes.version = 2
     evaluate("synthetic:standard", ("exact",), tmp_path)
     assert fakes.calls["exact"] == 4
+
+
+def test_a_suite_with_other_errors_is_other_data(suites, fakes, tmp_path):
+    """The preset goes to the simulation and into the key; geometry on disk is shared."""
+    usual, noisy = (
+        cases.open_cases(f"synthetic:standard{plus}", None, DataOptions()) for plus in ("", "+josh_f_depth")
+    )
+    assert [c.name for c in usual] == [c.name for c in noisy] and noisy[0].dataset == "synthetic:standard+josh_f_depth"
+    assert usual[0].identity | {"errors": "josh_f_depth"} == noisy[0].identity != usual[0].identity
+    method = methods.METHODS["exact"]
+    assert len({key_of(case, "exact", method) for case in (*usual, *noisy)}) == 4
+    for _ in range(2):
+        done = evaluate("synthetic:standard+josh_f_depth", ("exact",), tmp_path)
+        assert done.table.data == "synthetic:standard+josh_f_depth" and not done.table.failures
+    evaluate("synthetic:standard", ("exact",), tmp_path)
+    assert suites == {"walk josh_f_depth": 1, "stairs josh_f_depth": 1, "walk": 1, "stairs": 1}
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(suites, fakes, tmp_path):
@@ -227,7 +245,10 @@ def test_the_command_prints_the_table_it_saves(capsys, suites, fakes, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--data", "synthetic:moon"), "use one of standard, bad"),
+        (("--data", "synthetic:moon"), "use one of standard, bad, rendered"),
+        (("--data", "synthetic:standard+moon"), "use one of exact, typical"),
+        (("--data", "synthetic:standard+"), "use one of exact, typical"),
+        (("--data", "synthetic:rendered+hard"), "leave out +hard"),
         (("--data", "moon"), "emdb2"),
         (("--data", "emdb2"), "--root"),
         (("--data", "emdb2", "--root", "{tmp}/missing"), "missing"),

@@ -42,7 +42,7 @@ def evaluate(
     A second call with the same `out` takes the records that are there; a method that raises is a record too.
 
     Args:
-        data: "synthetic:SUITE", or a name of `diorama.data.DATASETS`.
+        data: "synthetic:SUITE", "synthetic:SUITE+PRESET" with other errors, or a name of `diorama.data.DATASETS`.
         methods: names of `diorama.evaluate.methods.METHODS`.
         out: folder for records, table and plots.
         root: folder of the data set.

@@ -17,9 +17,12 @@ from diorama.observations import Observations
 from diorama.records import flatten
 from diorama.synthetic.rendering import render_sequence
 from diorama.synthetic.sequences import SequenceSpec, simulated
+from diorama.synthetic.simulate import PRESETS as ERRORS
 from diorama.synthetic.suites import SUITES
 
 SYNTHETIC = "synthetic:"
+# The suite that has videos; all others have simulated observations, with these errors unless others are named.
+RENDERED, USUAL_ERRORS = "rendered", "typical"
 # JOSH scores cameras, depth and scene on some of the sequences only: those with this tag.
 SCENE_TAGS = {"sloper4d": "scene", "rich-moving": "chamfer"}
 # A reader gives all splits where there are several; benchmarks use this one.
@@ -57,10 +60,10 @@ class Case:
 
 
 def open_cases(data: str, root: Path | None, options: DataOptions) -> tuple[Case, ...]:
-    """The sequences of `data`: "synthetic:SUITE", or the name of a data set below `root`.
+    """The sequences of `data`: "synthetic:SUITE" or "synthetic:SUITE+PRESET", or the name of a data set below `root`.
 
     Raises:
-        DioramaError: no such suite or data set, no root, a missing file, or a data set without truth.
+        DioramaError: no such suite, preset of errors or data set, no root, a missing file, or a data set without truth.
     """
     if data.startswith(SYNTHETIC):
         return _synthetic(data.removeprefix(SYNTHETIC))
@@ -100,21 +103,31 @@ def _load(sequence: Sequence, folder: Path) -> Inputs:
     return Inputs(truth, video=pictures)
 
 
-def _synthetic(suite: str) -> tuple[Case, ...]:
+def _synthetic(name: str) -> tuple[Case, ...]:
+    suite, named, errors = name.partition("+")
     if suite not in SUITES:
-        raise DioramaError("no such suite", where=f"--data {SYNTHETIC}{suite}", fix=f"use one of {', '.join(SUITES)}")
-    return tuple(_of_spec(suite, spec) for spec in SUITES[suite])
+        raise DioramaError("no such suite", where=f"--data {SYNTHETIC}{name}", fix=f"use one of {', '.join(SUITES)}")
+    if named and errors not in ERRORS:
+        known = ", ".join(ERRORS)
+        raise DioramaError("no such preset of errors", where=f"--data {SYNTHETIC}{name}", fix=f"use one of {known}")
+    if named and suite == RENDERED:
+        fix = f"leave out +{errors}"
+        raise DioramaError("rendered videos have no simulated errors", where=f"--data {SYNTHETIC}{name}", fix=fix)
+    return tuple(_of_spec(suite, spec, errors) for spec in SUITES[suite])
 
 
-def _of_spec(suite: str, spec: SequenceSpec) -> Case:
-    # Shared by all evaluations: what a suite is does not depend on where its tables go.
+def _of_spec(suite: str, spec: SequenceSpec, errors: str) -> Case:
+    # Shared by all evaluations: what a suite is does not depend on where its tables go, its geometry not on errors.
     kept = cache_dir() / "synthetic" / suite / spec.key
-    load = _render if suite == "rendered" else _simulate
-    return Case(f"{SYNTHETIC}{suite}", spec.name, spec.fps, {"key": spec.key}, lambda _: load(spec, kept))
+    if suite == RENDERED:
+        return Case(f"{SYNTHETIC}{suite}", spec.name, spec.fps, {"key": spec.key}, lambda _: _render(spec, kept))
+    data, chosen = (f"{SYNTHETIC}{suite}+{errors}", errors) if errors else (f"{SYNTHETIC}{suite}", USUAL_ERRORS)
+    identity = {"key": spec.key, "errors": chosen}
+    return Case(data, spec.name, spec.fps, identity, lambda _: _simulate(spec, kept, chosen))
 
 
-def _simulate(spec: SequenceSpec, kept: Path) -> Inputs:
-    truth, observations = simulated(spec, kept)
+def _simulate(spec: SequenceSpec, kept: Path, errors: str) -> Inputs:
+    truth, observations = simulated(spec, kept, errors=errors)
     return Inputs(exact_truth(truth), observations)
 
 

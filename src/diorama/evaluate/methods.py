@@ -14,6 +14,8 @@ from diorama.evaluate.cases import Inputs
 from diorama.frontends.bodies import fit_bodies
 from diorama.frontends.cameras import SeenCameras
 from diorama.methods.observed import reconstruct_observed
+from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
+from diorama.methods.tram import TramConfig, reconstruct_tram
 from diorama.observations import Bodies, Depth, Observations, Tracks
 from diorama.reconstruct import Options, reconstruct
 from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations
@@ -58,10 +60,14 @@ def _default_from_video(video: Path, folder: Path) -> Reconstruction:
     return reconstruct(video, out=folder, overlay=False)
 
 
-def _observations_from_video(video: Path, folder: Path) -> Reconstruction:
-    """What the embedded front ends saw, as the default's finished steps keep it."""
-    reconstruct(video, out=folder, overlay=False)
-    return reconstruct_observed(None, observations_in(folder))
+def _of_embedded(what: str, method: Callable[[Observations], Reconstruction], config: Any = None) -> Method:
+    """A method on observations; of a video on what the embedded front ends saw, as the default's finished steps keep it."""
+
+    def from_video(video: Path, folder: Path) -> Reconstruction:
+        reconstruct(video, out=folder, overlay=False)
+        return method(observations_in(folder))
+
+    return Method(what, method, from_video, lambda: [_configuration(), flatten(config, "config", {})])
 
 
 def observations_in(folder: Path) -> Observations:
@@ -92,11 +98,19 @@ METHODS: dict[str, Method] = {
         _default_from_video,
         _configuration,
     ),
-    "observations": Method(
+    "observations": _of_embedded(
         "the observations themselves, nothing refined (`methods/observed.py` says how they become metric)",
-        lambda observations: reconstruct_observed(None, observations),
-        _observations_from_video,
-        _configuration,
+        lambda seen: reconstruct_observed(None, seen),
+    ),
+    "synchmr": _of_embedded(
+        "SynCHMR* of JOSH's tables: depth aligned with people, cameras with the depth of the background, people placed",
+        lambda seen: reconstruct_synchmr(None, seen),
+        SynchmrConfig(),
+    ),
+    "tram": _of_embedded(
+        "TRAM's scale, the cameras' from metric depth of the background; people placed",
+        lambda seen: reconstruct_tram(None, seen),
+        TramConfig(),
     ),
 }
 

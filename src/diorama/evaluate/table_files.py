@@ -45,11 +45,11 @@ def markdown(table: Table) -> str:
     rows = [[row.method, f"{row.scored[0]}/{row.scored[1]}", *_cells(table, row, bold=True)] for row in table.means]
     means = [row for row in table.published if not row.sequence]
     rows += [[f"{row.method} ({row.source})", "-", *_cells(table, row)] for row in means]
-    lines += [*_grid(head, rows), "", _rules(table), ""]
+    lines += [*markdown_grid(head, rows), "", _rules(table), ""]
     lines += [f"- The papers: {text}" for text in table.doubts]
     lines += ["", "## Sequences", ""] if table.doubts else ["## Sequences", ""]
     head = ["sequence", "method", "seconds", *(_title(column) for column in table.columns)]
-    lines += _grid(head, [_sequence_cells(table, row) for row in _by_sequence(table)])
+    lines += markdown_grid(head, [_sequence_cells(table, row) for row in _by_sequence(table)])
     if table.failures:
         lines += ["", "## Failed", "", *(f"- {row.sequence}, {row.method}: {row.error}" for row in table.failures)]
     return "\n".join(lines) + "\n"
@@ -88,7 +88,7 @@ def _cells(table: Table, row: Row, *, bold: bool = False) -> list[str]:
     return cells
 
 
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table whose columns are also aligned as plain text; numbers to the right."""
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     words = 2

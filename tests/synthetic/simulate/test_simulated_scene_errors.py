@@ -278,6 +278,18 @@ def test_units_of_cameras(exact, keys):
     assert drawn.evidence == {} and drawn.source.notes == ()
 
 
+def test_an_assumed_focal_length_is_the_diagonal_and_nothing_else_changes(exact, keys):
+    true, wrong = cameras_of(exact, keys, 3, focal=0.02), cameras_of(exact, keys, 3, focal_of="diagonal")
+    lens = exact.truth.cameras
+    assert (
+        wrong.K[:, 0, 0] == pytest.approx(np.hypot(lens.width, lens.height))
+        and (wrong.K[:, 0, 0] == wrong.K[:, 1, 1]).all()
+    )
+    assert (wrong.focal_source, true.focal_source) == ("assumed", "recovered")
+    assert np.array_equal(wrong.K[:, :2, 2], lens.K[:, :2, 2])
+    assert np.array_equal(wrong.T_world_camera, true.T_world_camera)
+
+
 def test_drift_grows_with_the_root(exact, keys):
     true, seeds = relative(exact), range(100)
     turned = np.stack([cameras_of(exact, keys, s, rotation_drift=1.0).T_world_camera for s in seeds])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +25,8 @@ class CameraConfig:
 
     Attributes:
         focal: standard deviation of the logarithm of the focal length, once per sequence.
+        focal_of: what that error is about: the true focal length, or the picture's diagonal, which JOSH, VIMO and HMR 2.0
+            assume where nothing is known. Poses and points are those of the true one.
         focal_factor: a fixed factor on it.
         unit: units of the cameras' world per metre: 1 makes them metric; None: drawn evenly (in the logarithm) from
             `units`.
@@ -38,6 +41,7 @@ class CameraConfig:
     """
 
     focal: float = 0.0
+    focal_of: Literal["true", "diagonal"] = "true"
     focal_factor: float = 1.0
     unit: float | None = 1.0
     units: tuple[float, float] = (0.2, 5.0)
@@ -64,12 +68,15 @@ def observed_cameras(
     poses = _drifted(truth, times, config, seed)
     unit = world_unit(config, seed)
     poses[:, :3, 3] *= unit
-    K = truth.K.copy()
+    off = config.focal != 0 or config.focal_factor != 1
+    K, source = truth.K.copy(), "recovered" if off else truth.focal_source
+    if config.focal_of == "diagonal":
+        K[:, [0, 1], [0, 1]] = np.hypot(truth.width, truth.height)
+        source = "assumed"
     K[:, [0, 1], [0, 1]] *= config.focal_factor * np.exp(config.focal * stream(seed, "camera focal").normal())
     points = _sparse_points(truth, poses, unit, keyframes, config, stream(seed, "sparse points"))
-    assumed = "recovered" if config.focal or config.focal_factor != 1 else truth.focal_source
     return ObservedCameras(
-        Source("simulated", "cameras"), truth.kind, assumed, K, truth.distortion, poses, truth.registered,
+        Source("simulated", "cameras"), truth.kind, source, K, truth.distortion, poses, truth.registered,
         metric=unit == 1.0, points_world=points, colors=np.full((len(points), 3), 128, np.uint8),
     )  # fmt: skip
 

@@ -123,6 +123,13 @@ def josh_appendix_f(
     return base
 
 
+def assumed_focal(base: SimulationConfig = TYPICAL) -> SimulationConfig:
+    """Nobody knows the focal length: cameras and bodies assume the picture's diagonal (rows 5 and 6 of JOSH's Table 2)."""
+    if base.cameras is not None:
+        base = replace(base, cameras=replace(base.cameras, focal=0.0, focal_of="diagonal"))
+    return base
+
+
 PRESETS: dict[str, SimulationConfig] = {
     "exact": EXACT,
     "typical": TYPICAL,
@@ -132,4 +139,5 @@ PRESETS: dict[str, SimulationConfig] = {
     "josh_f_depth": josh_appendix_f(human=False, contacts=False),
     "josh_f_human": josh_appendix_f(depth=False, contacts=False),
     "josh_f_contact": josh_appendix_f(depth=False, human=False),
+    "josh_focal": assumed_focal(),
 }
