@@ -35,7 +35,7 @@ class FakeStages:
 
     def install(self, monkeypatch, pipeline) -> FakeStages:
         for name in (
-            "track_people", "estimate_cameras", "triangulate_scene", "fit_bodies", "reconstruct_grounded",
+            "track_people", "estimate_cameras", "triangulate_scene", "fit_bodies", "reconstruct_josh",
             "quality_card", "draw_card", "write_overlay",
         ):  # fmt: skip
             monkeypatch.setattr(pipeline, name, getattr(self, name))
@@ -95,7 +95,7 @@ class FakeStages:
             )
         return Bodies(SOURCE, tuple(people))
 
-    def reconstruct_grounded(self, video, observations, config) -> Reconstruction:
+    def reconstruct_josh(self, video, observations, config) -> Reconstruction:
         self._count("method")
         self.believed_from.append(observations)
         seen = observations.cameras

@@ -47,7 +47,7 @@ def test_every_step_is_a_file_and_the_result_is_complete(video, stages, tmp_path
     assert result.quality["people"] == 1
     assert set(result.quality["seconds"]) >= {"tracks", "cameras", "depth", "bodies", "method"}
     assert result.provenance["video"]["name"] == "street.mp4"
-    assert result.provenance["method"] == "grounded"
+    assert result.provenance["method"] == "josh"
     assert any("assumed" in warning for warning in result.quality["warnings"])
     assert all({"name", "licence", "source"} <= set(model) for model in result.provenance["models"])
     np.testing.assert_array_equal(load(out).people[0].transl, result.people[0].transl)
@@ -67,7 +67,7 @@ def test_a_second_run_reuses_every_byte(video, stages, tmp_path):
     [
         ({"stature": {1: 1.85}}, {"method", "result", "overlay"}),
         ({"focal": 321.0}, {"cameras", "depth", "bodies", "method", "result", "overlay"}),
-        ({"method": "grounded"}, set()),
+        ({"method": "josh"}, set()),
         ({"overlay": False}, set()),
     ],
 )
@@ -149,7 +149,7 @@ def test_no_triangulation_where_the_camera_stays(video, monkeypatch, tmp_path, k
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"method": "magic"}, "grounded"),
+        ({"method": "magic"}, "josh"),
         ({"focal": -3.0}, "focal"),
         ({"focal": 2.0}, "focal"),
         ({"fov": 200.0}, "fov"),

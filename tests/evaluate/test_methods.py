@@ -53,10 +53,10 @@ def test_raw_exact_observations_are_the_true_world(seen, metric, people):
     assert world.provenance["scale_source"]
 
 
-def test_the_default_on_observations_is_the_grounded_method(seen, tmp_path):
+def test_the_default_on_observations_is_the_josh_method(seen, tmp_path):
     truth, observations = seen
     result = METHODS["default"].run(Inputs(exact_truth(truth), observations), tmp_path)
-    assert result.provenance["method"] == "grounded" and figures(result, truth)["People"] == 100
+    assert result.provenance["method"] == "josh" and figures(result, truth)["People"] == 100
 
 
 def test_people_who_are_nowhere_and_worlds_without_depth(seen):

@@ -13,6 +13,7 @@ from diorama.errors import DioramaError
 from diorama.evaluate.cases import Inputs
 from diorama.frontends.bodies import fit_bodies
 from diorama.frontends.cameras import SeenCameras
+from diorama.methods.josh.method import ABLATIONS, JoshConfig, reconstruct_josh
 from diorama.methods.observed import reconstruct_observed
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
@@ -91,6 +92,10 @@ def _configuration() -> Any:
     return without_threads(flatten(configs_of(Options()), "config", {}))
 
 
+def _josh(what: str, config: JoshConfig) -> Method:
+    return _of_embedded(what, lambda seen: reconstruct_josh(None, seen, config), config)
+
+
 METHODS: dict[str, Method] = {
     "default": Method(
         "`diorama reconstruct` with no option given; of given observations: bodies fitted to the tracks, then its method",
@@ -112,6 +117,7 @@ METHODS: dict[str, Method] = {
         lambda seen: reconstruct_tram(None, seen),
         TramConfig(),
     ),
+    **{name: _josh(what, config) for name, (what, config) in ABLATIONS.items()},
 }
 
 

@@ -26,6 +26,15 @@ def scale_intrinsics(K: Float[np.ndarray, "*batch 3 3"], factor: float) -> Float
     return out
 
 
+def scale_focal(
+    K: Float[np.ndarray, "*batch 3 3"], factor: float | Float[np.ndarray, "*batch"]
+) -> Float[np.ndarray, "*batch 3 3"]:
+    """K with the focal length times `factor`, the principal point as it was."""
+    out = np.array(K, np.float64)
+    out[..., [0, 1], [0, 1]] *= np.asarray(factor)[..., None]
+    return out
+
+
 def distort(
     xy: Float[np.ndarray, "*points 2"], distortion: Float[np.ndarray, "*coefficients"]
 ) -> Float[np.ndarray, "*points 2"]:

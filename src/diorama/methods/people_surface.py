@@ -38,7 +38,7 @@ def _seen(
     if not present:
         return []
     verts = [_verts(person, row) for person in present]
-    models = [load_body(person.body) for person in present]
+    models = [load_body(person.body, person.gender) for person in present]
     bodies = RayScene([(v, model.faces.numpy()) for v, model in zip(verts, models, strict=True)])
     centre = cameras.T_world_camera[row, :3, 3].astype(np.float32)
     out = []
@@ -53,5 +53,5 @@ def _seen(
 def _verts(person: Person, row: int) -> Float[np.ndarray, "verts 3"]:
     at = np.flatnonzero(person.frames == row)
     arrays = (person.global_orient[at], person.body_pose[at], person.transl[at])
-    shaped = load_body(person.body).shaped(torch.from_numpy(np.asarray(person.betas, np.float32)))
+    shaped = load_body(person.body, person.gender).shaped(torch.from_numpy(np.asarray(person.betas, np.float32)))
     return shaped.posed(*(torch.from_numpy(np.asarray(a, np.float32)) for a in arrays)).verts()[0].numpy()

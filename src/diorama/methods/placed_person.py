@@ -31,6 +31,7 @@ class PlacedPerson:
     rotations: Float[Tensor, "n 24 3 3"]
     confidence: Float[np.ndarray, " n"]
     contacts: Float[np.ndarray, "n sites"]
+    gender: str = "neutral"
 
     @property
     def pelvis_rest(self) -> Float[Tensor, 3]:
@@ -83,6 +84,7 @@ def place(
         rotations=torch.cat([root[:, None], rotations[:, 1:]], 1),
         confidence=np.asarray(body.confidence, np.float64),
         contacts=np.zeros((len(body.frames), sites)),
+        gender=body.gender,
     )
 
 

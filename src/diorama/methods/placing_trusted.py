@@ -16,6 +16,7 @@ from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
 from diorama.body.detected import as_detected
 from diorama.body.model import BodyModel
 from diorama.geometry.ground import rotation_to_z_up
+from diorama.methods.josh.checked import finite_rows
 from diorama.methods.josh.point_maps import PointMaps
 from diorama.methods.josh.scene_contact import ContactConfig, find_scene_contacts
 from diorama.methods.placed_person import PlacedPerson, place
@@ -36,12 +37,12 @@ _LEVEL = 3.0
 
 
 def place_as_seen(
-    observations: Observations, maps: PointMaps | None, config: ContactConfig
+    observations: Observations, maps: PointMaps | None, config: ContactConfig, claimed: float | None = None
 ) -> tuple[list[PlacedPerson], Float[np.ndarray, "frames 4 4"], Placing]:
     """People in the metric world, its cameras, and how it was made.
 
     Metres per unit of cameras that are not metric: median over all contacts of (depth of the site by the body) / (depth
-    of the scene there); without a scene, feet on one plane. Nobody is dropped but bodies that are not finite.
+    of the scene there); without a scene, feet on one plane; or what is `claimed`, if contacts are not to be used. Nobody is dropped but bodies that are not finite.
     """
     cameras = observations.cameras
     assert cameras is not None
@@ -62,8 +63,9 @@ def place_as_seen(
     before = np.broadcast_to(np.eye(4), cameras.T_world_camera.shape).copy()
     before[:, :3, :3] = cameras.T_world_camera[:, :3, :3]
     around = [place(b, known[b.id], statures[b.id], before, len(CONTACT_SITE_NAMES)) for b in bodies]
-    around = [with_labels(p, observations, normal) for p in around]
-    scale, source = (1.0, "the cameras are metric") if cameras.metric else _scale(around, cameras, maps, config)
+    around = [with_first_contacts(p, observations, normal) for p in around]
+    scale, source = (claimed, "what the depth maps claim") if claimed else _scale(around, cameras, maps, config)
+    scale, source = (1.0, "the cameras are metric") if cameras.metric else (scale, source)
     if not np.isfinite(scale):
         flat = ground.offset if ground is not None else float(np.median(centres @ up)) - 1.0
         ratios = [_by_plane(p, cameras, normal, flat) for p in around]
@@ -107,31 +109,30 @@ def _refocused(observations: Observations) -> tuple[ObservedBody, ...]:
     return tuple(out)
 
 
-def finite_rows(body: ObservedBody) -> ObservedBody:
-    """The rows in which every number of a body is finite and he is before the camera."""
-    arrays = (body.global_orient, body.body_pose.reshape(len(body.frames), -1), body.transl)
-    good = np.all([np.isfinite(a).all(1) for a in arrays], 0) & (body.transl[:, 2] > 0.1)
-    good &= bool(np.isfinite(body.betas).all())
-    names = ("frames", "global_orient", "body_pose", "transl", "focal", "residual_px", "confidence")
-    return body if good.all() else replace(body, **{n: getattr(body, n)[good] for n in names})
-
-
-def with_labels(person: PlacedPerson, observations: Observations, up: Float[np.ndarray, 3]) -> PlacedPerson:
+def with_first_contacts(person: PlacedPerson, observations: Observations, up: Float[np.ndarray, 3]) -> PlacedPerson:
     """With the contacts that were observed; where nobody looked, the lower foot of every frame is taken to stand."""
-    labels = observations.contacts
-    contacts = np.zeros((len(person.frames), len(CONTACT_SITE_NAMES)))
-    if labels is None or person.id not in labels.ids:
+    labels = label_contacts(person, observations)
+    if labels is None:
         feet = person.sites_world()[:, : len(FOOT_SITE_NAMES)] @ up
         left = feet[:, [0, 2]].mean(1) < feet[:, [1, 3]].mean(1)
-        contacts[:, : len(FOOT_SITE_NAMES)] = 0.6 * np.stack([left, ~left, left, ~left], 1)
-        return replace(person, contacts=contacts)
+        labels = np.zeros((len(person.frames), len(CONTACT_SITE_NAMES)))
+        labels[:, : len(FOOT_SITE_NAMES)] = 0.6 * np.stack([left, ~left, left, ~left], 1)
+    return replace(person, contacts=labels)
+
+
+def label_contacts(person: PlacedPerson, observations: Observations) -> Float[np.ndarray, "n sites"] | None:
+    """Observed probabilities of all sites at a person's rows, 0 where there is none; None if nobody looked for them."""
+    labels = observations.contacts
+    if labels is None or person.id not in labels.ids:
+        return None
+    contacts = np.zeros((len(person.frames), len(CONTACT_SITE_NAMES)))
     at = labels.ids.index(person.id)
     _, mine, theirs = np.intersect1d(person.frames, labels.frames[at], return_indices=True)
     for column, name in enumerate(CONTACT_SITE_NAMES):
         if name in labels.sites:
             found = np.nan_to_num(labels.probability[at][theirs, labels.sites.index(name)])
             contacts[mine, column] = np.clip(found, 0, 1)
-    return replace(person, contacts=contacts)
+    return contacts
 
 
 def _ratios(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
 
-METHODS = ("grounded",)
+METHODS = ("josh",)
 
 
 @dataclass(frozen=True)

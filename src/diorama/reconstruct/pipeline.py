@@ -18,7 +18,8 @@ from diorama.frontends.bodies import BodiesConfig, fit_bodies
 from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal
 from diorama.frontends.dense import DenseConfig, triangulate_scene
 from diorama.frontends.people import PeopleConfig, track_people
-from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
+from diorama.methods.josh.method import JoshConfig, reconstruct_josh
+from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
 from diorama.models import MODELS
 from diorama.observations import Bodies, Depth, Observations, Tracks
@@ -55,7 +56,7 @@ def configs_of(options: Options) -> dict[str, Any]:
         "cameras": CamerasConfig(focal=options.focal, fov=options.fov),
         "depth": DenseConfig(),
         "bodies": BodiesConfig(),
-        "method": GroundedConfig(scale=ScaleConfig(stature=dict(options.stature))),
+        "method": JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=dict(options.stature)))),
         "result": {},
         "overlay": {},
     }
@@ -200,8 +201,8 @@ def _depth(job: Job, tracks: Tracks, filmed: SeenCameras, *, progress: bool) -> 
 
 def run_method(method: str, video: Video | None, observations: Observations, config: Any) -> Reconstruction:
     """From observations to belief."""
-    if method == "grounded":
-        return reconstruct_grounded(video, observations, config)
+    if method == "josh":
+        return reconstruct_josh(video, observations, config)
     raise ValueError(f"{method} is in METHODS but not here")
 
 

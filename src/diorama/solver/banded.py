@@ -81,14 +81,13 @@ class NormalEquations:
         return self.flat[:-1].view(max((len(self.flat) - 1) // max(band, 1), 1), band)
 
     def add(self, linearized: Linearized, weight: Tensor) -> None:
-        """Add one term's blocks; `weight` (items, groups)."""
+        """Add one term's blocks; `weight` (items, groups). Blocks of values that are no variables are left out."""
         items = len(weight)
+        blocks = [b for b in linearized.blocks if b.variable in self.layout.columns]
         root = weight.clamp_min(0).sqrt()[..., None]
         residual = (linearized.residual * root).reshape(items, -1, 1)
-        in_band = [
-            b for b in linearized.blocks if self._starts(b).numel() and int(self._starts(b).min()) < self.layout.band
-        ]
-        shared = [b for b in linearized.blocks if all(b is not other for other in in_band)]
+        in_band = [b for b in blocks if self._starts(b).numel() and int(self._starts(b).min()) < self.layout.band]
+        shared = [b for b in blocks if all(b is not other for other in in_band)]
         parts = [self._joined(group, root, residual.shape[1]) for group in (in_band, shared)]
         for jacobian, index in parts:
             self.gradient.index_add_(0, index.reshape(-1), (jacobian.mT @ residual).reshape(-1))
@@ -205,7 +204,7 @@ def bandwidth_of(layout: Layout, linearized: Sequence[Linearized]) -> int:
         spans = [
             (layout.starts(b), b.jacobian.shape[-1])
             for b in part.blocks
-            if len(b.rows) and int(layout.starts(b).min()) < layout.band
+            if b.variable in layout.columns and len(b.rows) and int(layout.starts(b).min()) < layout.band
         ]
         if spans:
             high = torch.stack([start + size for start, size in spans]).max(0).values

@@ -37,6 +37,7 @@ from diorama.methods.josh.person_terms import (
     pose_term,
     shape_terms,
 )
+from diorama.methods.josh.point_maps import PointMaps
 from diorama.methods.josh.scene_contact import (
     ContactConfig,
     SceneContacts,
@@ -217,7 +218,7 @@ def _lengths(
         lasting = torch.from_numpy(seen.lasting) * config.contact_static
         terms.append(static_contact_term(person, SITES, lasting, config.static_sigma, config.static_loss))
     if config.contact_scene:
-        contacts = scene_contacts(seen, placed, problem, world, config)
+        contacts = key_contacts(seen, placed, problem, world, config)
         if len(contacts):
             loss = config.contact.loss
             terms.append(scene_contact_term(person, SITES, contacts, focal, loss, config.contact_scene))
@@ -229,7 +230,7 @@ def stature_of(model: BodyModel, betas: torch.Tensor) -> float:
     return float(model.stature(betas.float()))
 
 
-def scene_contacts(
+def key_contacts(
     seen: KeyPerson, placed: PlacedPerson, problem: KeyProblem, world: KeyWorld, config: KeyConfig
 ) -> SceneContacts:
     """Contacts of one person with the scene, as the present world has them."""
@@ -240,6 +241,30 @@ def scene_contacts(
         config.contact,
     )  # fmt: skip
     return with_lasting(found, seen.lasting, seen.keys) if config.contact_static else found
+
+
+def scene_contacts(person: PlacedPerson, maps: PointMaps, world: KeyWorld, config: KeyConfig) -> SceneContacts | None:
+    """Contacts of a person of all frames with the keyframes' point maps: rows are his own, keys those of the maps."""
+    rows = np.flatnonzero(np.isin(person.frames, maps.rows))
+    if not len(rows):
+        return None
+    keys = np.searchsorted(maps.rows, person.frames[rows])
+    rotation, centre = world.R_world_camera[keys].numpy(), world.centres[keys].numpy()
+    sites_camera = (person.sites_world()[rows] - centre[:, None]) @ rotation
+    depth = (person.joints_world()[rows, 0] - centre)[:, None] @ rotation
+    stature = stature_of(person.model, person.betas[0])
+    height = stature * maps.focal[keys] / np.maximum(depth[:, 0, 2], 0.3)
+    found = find_scene_contacts(
+        sites_camera,
+        person.contacts[rows],
+        keys,
+        height,
+        maps,
+        world.log_depth.numpy(),
+        world.log_focal,
+        config.contact,
+    )
+    return replace(found, row=torch.from_numpy(rows)[found.row])
 
 
 def _unpack(problem: KeyProblem, world: KeyWorld, solution: Solution) -> KeyWorld:

@@ -11,8 +11,9 @@ from diorama.body import load_body
 from diorama.frontends.bodies import fit_bodies
 from diorama.geometry.cameras import pixel_grid, unproject
 from diorama.methods.depth_units import depth_in_camera_units
-from diorama.methods.grounded import GroundedConfig, reconstruct_grounded
+from diorama.methods.josh.method import JoshConfig, reconstruct_josh
 from diorama.methods.people_surface import with_people_points
+from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
 from diorama.metrics import foot_slide_by_contacts, pa_mpjpe
 from diorama.observations import Depth, Source
@@ -38,8 +39,8 @@ def test_exact_landmarks_give_exact_poses(walk):
 
 def test_world_is_given_back_when_one_stature_is_told(walk):
     observations, truth = walk
-    config = GroundedConfig(scale=ScaleConfig(stature={1: 1.58}))
-    found = reconstruct_grounded(None, observations, config)
+    config = JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature={1: 1.58})))
+    found = reconstruct_josh(None, observations, config)
     errors = compare_with_truth(found, truth)
     assert errors["people_matched"] == 2
     assert errors["ate_cm"] < 1e-6
@@ -53,7 +54,7 @@ def test_world_is_given_back_when_one_stature_is_told(walk):
 
 def test_gravity_floor_and_feet(walk):
     observations, truth = walk
-    found = reconstruct_grounded(None, observations)
+    found = reconstruct_josh(None, observations)
     tilt = found.cameras.T_world_camera[:, :3, :3] @ np.swapaxes(truth.cameras.T_world_camera[:, :3, :3], 1, 2)
     up = tilt[:, :, 2]
     assert np.degrees(np.arccos(up[:, 2].clip(-1, 1))).max() < 1.0
@@ -68,7 +69,7 @@ def test_gravity_floor_and_feet(walk):
 def test_without_people_the_cameras_still_come(walk):
     observations, _ = walk
     alone = dataclasses.replace(observations, bodies=None, tracks=None)
-    found = reconstruct_grounded(None, alone)
+    found = reconstruct_josh(None, alone)
     assert found.people == () and len(found) == len(alone.times)
     assert found.up.startswith("assumed")
     assert found.cameras.T_world_camera[:, 2, 3].min() > 0
@@ -77,7 +78,9 @@ def test_without_people_the_cameras_still_come(walk):
 def test_static_camera_people_stand_on_the_floor():
     world = exact_world("static")
     seen = dataclasses.replace(world.observations, bodies=fit_bodies(world.observations, progress=False))
-    found = reconstruct_grounded(None, seen, GroundedConfig(scale=ScaleConfig(stature={1: 1.58, 2: 1.86})))
+    found = reconstruct_josh(
+        None, seen, JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature={1: 1.58, 2: 1.86})))
+    )
     assert np.ptp(found.cameras.T_world_camera, axis=0).max() < 1e-9
     for person, true in zip(found.people, world.truth.people, strict=True):
         assert pa_mpjpe(person.joints_world, true.joints_world).mean() < 45
