@@ -183,4 +183,4 @@ def shape_terms(
         jacobian = slope[None, None, None].clone()
         return Linearized(residual, [Block(person.betas, torch.tensor([0]), jacobian)] if with_jacobian else [])
 
-    return [shape_prior_term(person, first, each), Term("person_stature", evaluate)]
+    return [shape_prior_term(person, first[0], each), Term("person_stature", evaluate)]
