@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from diorama.errors import DioramaError
 from diorama.observations import Bodies, Matches, Observations, ObservedBody
@@ -37,6 +38,8 @@ def checked(observations: Observations) -> Observations:
             registered=cameras.registered & good,
         )  # fmt: skip
     cameras = replace(cameras, distortion=np.nan_to_num(cameras.distortion))
+    if cameras.kind != "translating":
+        cameras = replace(cameras, T_world_camera=_in_one_place(cameras.T_world_camera))
     depth = observations.depth if observations.depth is not None and len(observations.depth.frames) else None
     return replace(
         observations,
@@ -45,6 +48,14 @@ def checked(observations: Observations) -> Observations:
         matches=_matches(observations.matches),
         depth=depth,
     )
+
+
+def _in_one_place(T_world_camera: Float[np.ndarray, "frames 4 4"]) -> Float[np.ndarray, "frames 4 4"]:
+    """Cameras that only turn, all in the mean place: what is left of their motion has no known unit, and taken for a
+    baseline it would tell any depth."""
+    out = np.array(T_world_camera, np.float64)
+    out[:, :3, 3] = out[:, :3, 3].mean(0)
+    return out
 
 
 def _bodies(bodies: Bodies | None) -> Bodies | None:
