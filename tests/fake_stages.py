@@ -111,7 +111,7 @@ class FakeStages:
                     body.betas,
                     body.global_orient,
                     body.body_pose,
-                    body.transl + config.scale.stature.get(body.id, 1.7),
+                    body.transl + config.placing.scale.stature.get(body.id, 1.7),
                     np.zeros((n, 24, 3)),
                     np.zeros((n, 2)),
                     ("a", "b"),

@@ -14,6 +14,7 @@ from diorama.errors import DioramaError
 app = tyro.extras.SubcommandApp()
 VideoPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEO")]
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+Seen = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Out = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="OUT")]
 
 
@@ -57,6 +58,37 @@ def reconstruct(
 
         tell(card_text(result.quality))
         tell(how_to_look(out))
+
+
+@app.command
+def solve(
+    folder: Seen,
+    out: Out,
+    *,
+    preset: str | None = None,
+    method: str = "josh",
+    stature: tuple[str, ...] = (),
+    quiet: bool = False,
+) -> None:
+    """Turn the results of other tools into a metric world: cameras, depth, bodies, contacts, matches in one folder.
+
+    Args:
+        folder: Folder in the layout of docs/precomputed.md.
+        out: Folder for the result.
+        preset: Whose results they are: hmr2+droid-slam, wham+monst3r or vimo+mast3r.
+        method: josh, or a baseline: synchmr, tram, observations.
+        stature: Known heights in metres by the id of the person: 1=1.85 2=1.60
+        quiet: Say nothing but warnings and errors.
+    """
+    say_progress(quiet)
+    from diorama.reconstruct.precomputed import reconstruct_precomputed
+
+    result = reconstruct_precomputed(folder, out, preset=preset, method=method, stature=parse_statures(stature))
+    if not quiet:
+        from diorama.reconstruct.report import card_text
+
+        tell(card_text(result.quality))
+        tell(f"look:    diorama view {out}")
 
 
 @app.command

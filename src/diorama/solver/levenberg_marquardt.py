@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,23 +40,29 @@ class Solution:
     costs: dict[str, float] = field(default_factory=dict)
 
 
+Watch = Callable[[int, float], None]
+
+
 def solve(
     variables: Sequence[Variable],
     values: Values,
     terms: Sequence[Term | CondensedTerm],
     config: LMConfig = LMConfig(),
+    watch: Watch | None = None,
 ) -> Solution:
     """Minimise the sum of the terms over the variables, from `values` (float64, one row per unknown).
 
-    Values that belong to no variable are constants that terms may read.
+    Values that belong to no variable are constants that terms may read. `watch` gets the number and the cost of every
+    iteration as it ends.
     """
     with one_thread():
-        return _solve(variables, values, terms, config)
+        return _solve(variables, values, terms, config, watch)
 
 
 def _solve(
-    variables: Sequence[Variable], values: Values, terms: Sequence[Term | CondensedTerm], config: LMConfig
-) -> Solution:
+    variables: Sequence[Variable], values: Values, terms: Sequence[Term | CondensedTerm], config: LMConfig,
+    watch: Watch | None,
+) -> Solution:  # fmt: skip
     current = dict(values)
     layout = Layout.of(variables, current)
     cost = initial = _cost(terms, current)
@@ -75,6 +81,8 @@ def _solve(
                 damping, growth = max(damping / 3, 1e-9), 2.0
             else:
                 damping, growth = damping * growth, growth * 2
+        if watch:
+            watch(done, cost)
         if not improved or quiet >= 2:
             break
     logger.debug("cost %.4g -> %.4g in %d iterations, damping %.2g", initial, cost, done, damping)

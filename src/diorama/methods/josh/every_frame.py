@@ -32,7 +32,7 @@ from diorama.frontends.body_evidence import LIMBS, Evidence
 from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.methods.josh.key_problem import SITES
 from diorama.methods.josh.match_term import LOG_DEPTH
-from diorama.methods.josh.person_terms import Observed, PriorConfig, orient_term, pose_term
+from diorama.methods.josh.person_terms import Observed, PriorConfig, bias_name, orient_term, place_term, pose_term
 from diorama.methods.josh.scene_contact import ContactConfig, SceneContacts, scene_contact_term
 from diorama.methods.placed_person import PlacedPerson
 from diorama.solver import Block, GemanMcClure, Linearized, LMConfig, Term, Values, Variable, solve
@@ -63,6 +63,8 @@ class EveryFrameConfig:
     prior: PosePrior = field(default_factory=PosePrior)
     prior_weight: float = 0.3
     observed: float = 0.15
+    place_share: float = 0.03
+    place_across: float = 0.05
     smoothness: Smoothness = field(default_factory=Smoothness)
     contact_static: float = 1.0
     contact_scene: float = 1.0
@@ -103,7 +105,8 @@ def refine_frames(
 ) -> tuple[list[PlacedPerson], Float[np.ndarray, 3]]:
     """Everybody in all frames, at `times` seconds, and the floor z = a x + b y + d as (a, b, d).
 
-    `observed` (camera frame, all rows) is given for people whose observed pose is a prior; for others standing is.
+    `observed` (camera frame, all rows) is given for people whose observed pose is a prior; for others standing is. Its
+    pelvis is where the keyframes have put him.
     `evidence` has the known cameras in metres. The floor is found with the first stretch.
     """
     done = list(people)
@@ -134,6 +137,7 @@ def _stretch(
         slot += len(rows) + 8
         values |= {unknown.transl: person.transl[rows], unknown.rotations: person.rotations[rows]}
         values[unknown.betas] = person.betas
+        values[bias_name(unknown)] = torch.zeros(1, 1, dtype=torch.float64)
         variables += unknown.variables()
         seconds = torch.from_numpy(times[person.frames[rows]].copy())
         terms += _motion(unknown, seconds, config)
@@ -192,7 +196,10 @@ def _observed(
 ) -> list[Term]:  # fmt: skip
     terms = [pose_term(unknown, observed, priors, config.observed)]
     if evidence is not None:
-        terms.append(orient_term(unknown, evidence.cameras.rows(at), observed, priors, config.observed))
+        cameras = evidence.cameras.rows(at)
+        terms.append(orient_term(unknown, cameras, observed, priors, config.observed))
+        near = replace(priors, depth=config.place_share, across=config.place_across)
+        terms.append(place_term(unknown, cameras, observed, near, 1.0))
     return terms
 
 

@@ -71,11 +71,11 @@ class KeyConfig:
     Weights multiply a whole term; 0 leaves it out. `static_sigma` metres between keyframes, `pelvis_sigma` m/s^2.
     `people`, `focal`, `depth`: whether they are unknowns (the paper's Table 2 fixes people and focal length in turn).
     `rounds` of contact search, each followed by at most `lm.iterations` steps; the first ones with deviations of contacts
-    with the scene `loose` times as large: somebody who starts a metre away must not be taken for an outlier.
+    with the scene `loose` times as large (shares of depth by its root): somebody who starts a metre away is no outlier.
     """
 
     solver: Literal["lm", "adam"] = "lm"
-    lm: LMConfig = LMConfig(iterations=6, initial_damping=1e-5, tolerance=1e-4)  # noqa: RUF009 - frozen
+    lm: LMConfig = LMConfig(iterations=4, initial_damping=1e-5, tolerance=1e-4)  # noqa: RUF009 - frozen
     adam: AdamConfig = AdamConfig()  # noqa: RUF009 - frozen
     rounds: int = 4
     loose: tuple[float, ...] = (8.0, 3.0)
@@ -126,7 +126,7 @@ def _loosened(config: KeyConfig, number: int) -> KeyConfig:
     contact = config.contact
     wide = replace(
         contact, sigma=factor * contact.sigma, sigma_along=factor * contact.sigma_along,
-        sigma_across=factor * contact.sigma_across,
+        sigma_across=factor * contact.sigma_across, depth_share=factor**0.5 * contact.depth_share,
     )  # fmt: skip
     return replace(config, contact=wide)
 

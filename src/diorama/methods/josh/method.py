@@ -26,7 +26,7 @@ from diorama.methods.josh.contacts import with_contacts
 from diorama.methods.josh.every_frame import EveryFrameConfig, FrameScene, no_scene, refine_frames, scene_values
 from diorama.methods.josh.first_world import key_problem, triangulated_scales
 from diorama.methods.josh.floor import common_floor
-from diorama.methods.josh.key_problem import KeyWorld
+from diorama.methods.josh.key_problem import KeyProblem, KeyWorld
 from diorama.methods.josh.key_solve import KeyConfig, is_finite, scene_contacts, solve_keyframes
 from diorama.methods.josh.person_terms import Observed, PriorConfig
 from diorama.methods.josh.point_maps import PointMaps, point_maps
@@ -99,6 +99,7 @@ def reconstruct_josh(
         cameras = replace(cameras, K=scale_focal(cameras.K, zoom))
         observations = replace(observations, cameras=cameras)
         evidence = _evidence(people, T, observations, config)
+        observed = {p.id: replace(observed[p.id], pelvis=_observed(p, T).pelvis) for p in people if p.id in observed}
     floor = common_floor(people) if believed else np.zeros(3)
     people, floor = _all_frames(
         people, labels, T, observations, evidence, observed, maps, keyed, placing, floor, config
@@ -204,8 +205,7 @@ def _keyframes(
     evidence: Mapping[int, Evidence], believed: bool, config: JoshConfig,
 ) -> KeyResult | None:  # fmt: skip
     """The joint optimisation, segment by segment."""
-    # The mapping that made the embedded cameras has refined their focal length on all of its points.
-    keys = config.keys if believed else replace(config.keys, prior=config.placed, focal=False)
+    keys = _key_config(believed, config)
     pieces = segments_of(maps.rows, config.segments)
     worlds: list[KeyWorld] = []
     for start, stop in pieces:
@@ -213,6 +213,32 @@ def _keyframes(
         world, _ = solve_keyframes(problem, problem.first, keys)
         worlds.append(world if is_finite(world) else problem.first)
     return join(maps.rows, pieces, worlds, config.segments)
+
+
+def _key_config(believed: bool, config: JoshConfig) -> KeyConfig:
+    # The mapping that made the embedded cameras has refined their focal length on all of its points.
+    return config.keys if believed else replace(config.keys, prior=config.placed, focal=False)
+
+
+def keyframe_problems(observations: Observations, config: JoshConfig = JoshConfig()) -> list[KeyProblem]:
+    """The problems that the joint optimisation gets, segment by segment, to study it alone; none without point maps.
+
+    Raises:
+        DioramaError: as `reconstruct_josh`.
+    """
+    observations = checked(observations)
+    believed = _sizes_are_observed(observations, config)
+    maps = _maps(observations, config)
+    if maps is None:
+        return []
+    people, T, _ = _first(observations, maps, believed, config)
+    evidence = _evidence(people, T, observations, config)
+    floor, labels = None if believed else np.zeros(3), {p.id: label_contacts(p, observations) for p in people}
+    people = [_first_touching(p, labels[p.id], T, observations, floor, config) for p in people]
+    return [
+        key_problem(observations, maps.of(np.arange(*piece)), T, people, evidence, _key_config(believed, config))
+        for piece in segments_of(maps.rows, config.segments)
+    ]
 
 
 def _observed(person: PlacedPerson, T_world_camera: np.ndarray) -> Observed:

@@ -25,8 +25,8 @@ class ContactConfig:
 
     The scene's contact point is looked for among the `nearest` background pixels around the projected site, not farther
     than `reach` heights of the person. Both must lie within `prior_metres` in the metric prior (the paper's 0.2 m), plus
-    `prior_share` of the depth, because a prior's error on people grows with it; without a prior, within `depth_share` of
-    the body's own depth.
+    `prior_share` of the depth, because a prior's error on people grows with it; and the pixels within `depth_share` of the
+    body's own depth.
 
     "surface": distance from the plane through those pixels, which also sees the ground under a foot that hides it;
     deviation `sigma` m. "point": the paper's 3D distance from the nearest pixel, with deviations along and across the ray.
@@ -40,10 +40,11 @@ class ContactConfig:
     least_probability: float = 0.5
     nearest: int = 40
     fewest: int = 8
+    leverage: float = 0.08
     reach: float = 0.3
     prior_metres: float = 0.2
-    prior_share: float = 0.05
-    depth_share: float = 0.2
+    prior_share: float = 0.03
+    depth_share: float = 0.08
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class _Near:
     def filtered(
         self, expected: np.ndarray, maps: PointMaps, picture: np.ndarray, key: np.ndarray, config: ContactConfig
     ) -> _Near:
-        """Without pixels whose depth does not fit the person's: by the metric prior where it has both, else by the body.
+        """Without pixels whose depth does not fit the person's: by the body, and by the metric prior where it has both.
 
         `expected` is the body's depth in the map's own unit.
         """
@@ -156,7 +157,7 @@ class _Near:
             person = maps.prior[key, at[:, 1], at[:, 0]][:, None].astype(np.float64)
             scene = maps.prior[key[:, None], self.cell[..., 1], self.cell[..., 0]].astype(np.float64)
             close = np.abs(scene - person) < config.prior_metres + config.prior_share * person
-            fits = np.where((person > 0) & (scene > 0), close, fits)
+            fits &= close | (person <= 0) | (scene <= 0)
         return _Near(self.pixel, self.depth, self.cell, self.distance, self.used & fits)
 
 
@@ -180,7 +181,10 @@ def _surface(
         fit = np.linalg.solve(normal, np.einsum("nk,nki,nk->ni", weight, design, scaled)[..., None])[..., 0]
         away = np.abs(np.einsum("nki,ni->nk", design, fit) - scaled)
         weight = near.used / (1 + (away / 0.02) ** 2) ** 2
-    enough = (weight > 0.25).sum(1) >= config.fewest
+    # Variance of the fit at the site, in variances of a pixel: large where the pixels lie on a line or all on one side.
+    normal = np.einsum("nk,nki,nkj->nij", weight, design, design) + ridge
+    leverage = np.linalg.inv(normal)[:, 0, 0]
+    enough = ((weight > 0.25).sum(1) >= config.fewest) & (leverage < config.leverage)
     fit = fit * middle[:, None]
     fit[:, 1:] /= spread[:, 0]
     focal = (maps.focal[key] * np.exp(log_focal))[:, None]
