@@ -147,7 +147,7 @@ def main() -> None:
     print(row("`lm`, one iteration with three", f"{three:.3f} s, {three / one:.2f} x", "<= 1.3 x"))
     for people, one_chunk in chunks.items():
         seconds, rounds = whole(one_chunk)
-        name = f"whole chunk, {people} people, people and depth free, {rounds} rounds (preparation {one_chunk.prepared:.2f} s)"
+        name = f"whole chunk, {people} people, all free, {rounds} rounds (preparation {one_chunk.prepared:.2f} s)"
         print(row(name, f"{seconds:.2f} s", "<= 5 s" if people == 2 else ""))
     assert np.isfinite(one)
 
