@@ -51,7 +51,10 @@ class RandomProblem:
         return torch.from_numpy(self.rng.normal(size=shape))
 
     def _free(self, count):
-        return torch.from_numpy((self.rng.random(count) > 0.3).astype(float))
+        """Some entries may not move, one at least, and one at least may."""
+        free = (self.rng.random(count) > 0.3).astype(float)
+        free[self.rng.permutation(count)[:2]] = 0, 1
+        return torch.from_numpy(free)
 
     def _term(self, names):
         """A random linearised residual of several items: some blocks are narrow, some name one row twice."""
@@ -211,9 +214,9 @@ def test_the_blockwise_forward_solve_equals_lapack(seed, size, reach, columns):
 
 
 def test_a_matrix_that_is_not_positive_definite_is_said():
-    for names in (("band",), ("band", "border")):
+    for names in (("band",), ("band", "border"), ("border",)):
         variables = [Variable(n, torch.arange(1) if n == "band" else None) for n in names]
-        values = {n: torch.zeros(1, 1).double() for n in names}
+        values = {n: torch.zeros(1, 2).double() for n in names}
         layout = Layout.of(variables, values)
         equations = NormalEquations.empty(layout, 1)
         damping = torch.ones(layout.total).double()
