@@ -160,7 +160,7 @@ class NormalEquations:
         lower, border = self.lower.numpy().copy(), self.border.numpy() + np.diag(damping[band:].numpy())
         right = -self.gradient.numpy()
         if band == 0:
-            return torch.from_numpy(np.linalg.solve(border, right))
+            return torch.from_numpy(_positive_solve(border, right))
         lower[0] += damping[:band].numpy()
         factor = scipy.linalg.cholesky_banded(lower, overwrite_ab=True, lower=True, check_finite=False)
         coupling = self.coupling.numpy()
@@ -168,9 +168,14 @@ class NormalEquations:
         if len(border):
             half = _forward(factor, np.concatenate([coupling, right[None, :band]]).T)
             schur = border - half[:, :-1].T @ half[:, :-1]
-            shared = scipy.linalg.solve(schur, right[band:] - half[:, :-1].T @ half[:, -1], assume_a="pos")
+            shared = _positive_solve(schur, right[band:] - half[:, :-1].T @ half[:, -1])
         inner = scipy.linalg.cho_solve_banded((factor, True), right[:band] - coupling.T @ shared, check_finite=False)
         return torch.from_numpy(np.concatenate([inner, shared]))
+
+
+def _positive_solve(matrix: Float[np.ndarray, "n n"], right: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """By Cholesky, which refuses every matrix that is not positive definite (`scipy.linalg.solve` takes some)."""
+    return scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix, lower=True, check_finite=False), right)
 
 
 def _forward(
