@@ -21,6 +21,7 @@ from diorama.methods.backdrop import BackdropConfig
 from diorama.methods.depth_units import depth_in_camera_units
 from diorama.methods.josh.all_frames import all_cameras, all_people
 from diorama.methods.josh.assembled import World, assembled
+from diorama.methods.josh.chained import with_chained_cameras
 from diorama.methods.josh.checked import checked
 from diorama.methods.josh.contacts import with_contacts
 from diorama.methods.josh.every_frame import EveryFrameConfig, FrameScene, no_scene, refine_frames, scene_values
@@ -73,13 +74,15 @@ def reconstruct_josh(
     config: JoshConfig = JoshConfig(),
 ) -> Reconstruction:
     """A metric world from observations with `cameras`, and `tracks`, `bodies`, `depth`, `matches`, `contacts`, `depth_prior`
-    where there are any. `video` is only used to colour the backdrop of cameras that do not translate.
+    where there are any. Where nobody observed cameras they are chained from `matches` and `depth` (`chained_cameras`).
+    `video` is only used to colour the backdrop of cameras that do not translate.
 
     Raises:
         DioramaError: the observations hold nothing that can be used, or contradict themselves.
     """
     observations = checked(observations)
-    assert observations.cameras is not None
+    if observations.cameras is None:
+        observations = with_chained_cameras(observations)
     believed = _sizes_are_observed(observations, config)
     maps = _maps(observations, config)
     people, T, placing = _first(observations, maps, believed, config)
