@@ -42,7 +42,7 @@ def place_as_seen(
     """People in the metric world, its cameras, and how it was made.
 
     Metres per unit of cameras that are not metric: median over all contacts of (depth of the site by the body) / (depth
-    of the scene there); without a scene, feet on one plane; or what is `claimed`, if contacts are not to be used. Nobody is dropped but bodies that are not finite.
+    of the scene there); without a scene, feet on one plane; or what is `claimed`, if contacts are not to be used.
     """
     cameras = observations.cameras
     assert cameras is not None

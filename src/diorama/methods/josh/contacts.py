@@ -14,6 +14,8 @@ from diorama.methods.placed_person import PlacedPerson
 
 # Log odds beyond which one witness cannot outvote the other.
 _CERTAIN = 3.0
+# How much the odds of a label count: detectors are surer than they are right.
+_LABEL = 0.7
 # Where people stand on no common floor, the ground is as high as the lowest foot within so many seconds.
 _LOCAL = 0.5
 
@@ -29,7 +31,7 @@ def with_contacts(
     """Contact probabilities of all sites.
 
     Args:
-        labels: what a front end said; feet are then judged by both, other sites by the labels alone.
+        labels: what a front end said; its odds then count by `_LABEL`.
         centres: of the cameras at his rows.
         times: of his rows, seconds.
         floor: z = a x + b y + d as (a, b, d); None: there is no common floor.
@@ -46,9 +48,11 @@ def with_contacts(
     found = contact_probability(sites, centres, times, config)
     if labels is None:
         return replace(person, contacts=found)
-    both = labels.copy()
-    both[:, :feet] = 1 / (1 + np.exp(-_odds(found[:, :feet]) - _odds(labels[:, :feet])))
-    return replace(person, contacts=both)
+    # Hands and seats rest on furniture of any height, and mostly on nothing: their motion can only contradict a label.
+    sites[:, feet:, 2] = 0
+    still = contact_probability(sites, centres, times, config)[:, feet:]
+    by_feet = 1 / (1 + np.exp(-_odds(found[:, :feet]) - _LABEL * _odds(labels[:, :feet])))
+    return replace(person, contacts=np.concatenate([by_feet, labels[:, feet:] * still], 1))
 
 
 def _odds(probability: np.ndarray) -> np.ndarray:

@@ -140,7 +140,8 @@ def _stretch(
     values[FLOOR] = torch.from_numpy(floor[None].astype(np.float64))
     variables.append(Variable(FLOOR, free=torch.full((3,), float(floor_is_free and scene.floor)).double()))
     slope = config.slope_sigma if scene.measured else config.slope_sigma_without_scene
-    terms.append(_near_zero(FLOOR, torch.tensor([slope, slope, config.floor_sigma], dtype=torch.float64)))
+    sigma = torch.tensor([slope, slope, config.floor_sigma], dtype=torch.float64)
+    terms.append(_near(FLOOR, values[FLOOR], sigma))
     solution = solve(variables, values, terms, LMConfig(config.iterations, tolerance=2e-4))
     logger.debug("all frames: %s in %d iterations", solution.costs, solution.iterations)
     out = [
@@ -234,9 +235,9 @@ def _put_back(person: PlacedPerson, part: PlacedPerson, rows: np.ndarray, start:
     return replace(person, transl=transl, rotations=rotations)
 
 
-def _near_zero(name: str, sigma: Float[Tensor, " n"]) -> Term:
+def _near(name: str, first: Float[Tensor, "1 n"], sigma: Float[Tensor, " n"]) -> Term:
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
-        residual = (values[name] / sigma)[:, None]
+        residual = ((values[name] - first) / sigma)[:, None]
         blocks = [Block(name, torch.tensor([0]), torch.diag(1 / sigma)[None, None])] if with_jacobian else []
         return Linearized(residual, blocks)
 

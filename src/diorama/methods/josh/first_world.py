@@ -52,8 +52,9 @@ def key_problem(
     first = KeyWorld(
         torch.from_numpy(T[:, :3, :3].copy()), torch.from_numpy(T[:, :3, 3].copy()), log_depth, 0.0, at_keys
     )
-    matches = observations.matches if cameras.kind == "translating" else None
-    scales, found = first_scales(matches, maps, T, keyed, first, config, metric=_metric(observations))
+    matches = observations.matches
+    moved = matches if cameras.kind == "translating" else None
+    scales, found = first_scales(moved, maps, T, keyed, first, config, metric=_metric(observations))
     log_depth[:, 0] = torch.from_numpy(scales)
     claims = _claims(observations, maps) if found else np.zeros(0)
     carried = carried_points(matches, maps, config.matches.effective)

@@ -70,13 +70,15 @@ class KeyConfig:
 
     Weights multiply a whole term; 0 leaves it out. `static_sigma` metres between keyframes, `pelvis_sigma` m/s^2.
     `people`, `focal`, `depth`: whether they are unknowns (the paper's Table 2 fixes people and focal length in turn).
-    `rounds` of contact search, each followed by at most `lm.iterations` steps.
+    `rounds` of contact search, each followed by at most `lm.iterations` steps; the first ones with deviations of contacts
+    with the scene `loose` times as large: somebody who starts a metre away must not be taken for an outlier.
     """
 
     solver: Literal["lm", "adam"] = "lm"
     lm: LMConfig = LMConfig(iterations=6, initial_damping=1e-5, tolerance=1e-4)  # noqa: RUF009 - frozen
     adam: AdamConfig = AdamConfig()  # noqa: RUF009 - frozen
     rounds: int = 4
+    loose: tuple[float, ...] = (8.0, 3.0)
     matches: MatchConfig = field(default_factory=MatchConfig)
     cameras: CameraConfig = field(default_factory=CameraConfig)
     contact: ContactConfig = field(default_factory=ContactConfig)
@@ -84,7 +86,7 @@ class KeyConfig:
     contact_scene: float = 1.0
     contact_static: float = 1.0
     human_prior: float = 1.0
-    keypoints: float = 1.0
+    keypoints: float = 0.2
     smooth: float = 1.0
     static_sigma: float = 0.01
     static_loss: RobustLoss = GemanMcClure(3.0)  # noqa: RUF009 - frozen
@@ -102,8 +104,8 @@ def solve_keyframes(
 ) -> tuple[KeyWorld, Solution | None]:
     """The world that fits best; `watch` gets the solution of every round."""
     solution = None
-    for _ in range(config.rounds):
-        variables, values, terms = build(problem, world, config)
+    for number in range(config.rounds):
+        variables, values, terms = build(problem, world, _loosened(config, number))
         if not variables:
             break
         if config.solver == "adam":
@@ -114,9 +116,19 @@ def solve_keyframes(
         if watch:
             watch(solution)
         logger.debug("keyframes: %s in %d iterations", solution.costs, solution.iterations)
-        if config.solver == "adam" or _settled(before, world):
+        if config.solver == "adam" or (number >= len(config.loose) and _settled(before, world)):
             break
     return world, solution
+
+
+def _loosened(config: KeyConfig, number: int) -> KeyConfig:
+    factor = config.loose[number] if number < len(config.loose) and config.solver == "lm" else 1.0
+    contact = config.contact
+    wide = replace(
+        contact, sigma=factor * contact.sigma, sigma_along=factor * contact.sigma_along,
+        sigma_across=factor * contact.sigma_across,
+    )  # fmt: skip
+    return replace(config, contact=wide)
 
 
 def build(
@@ -157,8 +169,9 @@ def _scene(
     entries = world.log_depth.shape[1]
     depth_free = torch.ones(entries, dtype=torch.float64)
     depth_free[1:] = float(config.depth)
+    turns = problem.kind == "translating" or (problem.kind == "rotating" and problem.carried.pairs > 0)
     moving = torch.full((3,), float(problem.kind == "translating"), dtype=torch.float64)
-    turning = torch.full((3,), float(problem.kind != "static"), dtype=torch.float64)
+    turning = torch.full((3,), float(turns), dtype=torch.float64)
     focal = problem.kind == "translating" and config.focal
     variables = [
         Variable(CAMERA_ROTATIONS, rotations=True, free=turning),
@@ -173,7 +186,7 @@ def _scene(
         *depth_terms(problem.first.log_depth, torch.from_numpy(problem.claims), config.cameras),
         focal_term(config.cameras.log_focal),
     ]
-    if problem.carried.pairs and problem.kind == "translating":
+    if problem.carried.pairs:
         terms.append(match_term(problem.carried, focals, float(max(problem.maps.size)), config.matches))
     return variables, terms
 

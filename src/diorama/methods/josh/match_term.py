@@ -160,7 +160,9 @@ def _condensed(now: _Sides, focal: Tensor, values: Values, scale_2d: float, conf
         near = now.point[..., 2].clamp_min(_NEAREST)
         f = (focal[now.carried.target] * torch.exp(values[LOG_FOCAL][0, 0]))[:, None] * scale_2d / near
         zero, xy = torch.zeros_like(f), now.point[..., :2] / near[..., None]
-        gradients = [torch.stack([f, zero, -f * xy[..., 0]], -1), torch.stack([zero, f, -f * xy[..., 1]], -1)]
+        # A point that is kept in front of the camera keeps its depth.
+        along = f * (now.point[..., 2] > _NEAREST)
+        gradients = [torch.stack([f, zero, -along * xy[..., 0]], -1), torch.stack([zero, f, -along * xy[..., 1]], -1)]
         yield _normal(now, flat, gradients, pixels * scale_2d, weight, None, config.stride)
     if config.weight_3d:
         solid = _apart(now) / config.sigma_3d

@@ -89,7 +89,7 @@ def reconstruct_josh(
     labels = {p.id: label_contacts(p, observations) for p in people}
     evidence = _evidence(people, T, observations, config)
     floor = None if believed else np.zeros(3)
-    people = [_touching(p, labels[p.id], T, observations, floor, config) for p in people]
+    people = [_first_touching(p, labels[p.id], T, observations, floor, config) for p in people]
     keyed = None
     if maps is not None and _worthwhile(people, observations):
         keyed = _keyframes(observations, maps, people, T, evidence, believed, config)
@@ -186,6 +186,16 @@ def _touching(
     return with_contacts(person, labels, centres, times, floor, config.placing.contacts)
 
 
+def _first_touching(
+    person: PlacedPerson, labels: np.ndarray | None, T: np.ndarray, observations: Observations,
+    floor: np.ndarray | None, config: JoshConfig,
+) -> PlacedPerson:  # fmt: skip
+    """The labels as they are: bodies that shake as they were observed say nothing about rest. Motion where nobody looked."""
+    if labels is not None:
+        return replace(person, contacts=labels)
+    return _touching(person, None, T, observations, floor, config)
+
+
 def _worthwhile(people: list[PlacedPerson], observations: Observations) -> bool:
     """Is there anything that the joint optimisation can tie together: people, or matches between keyframes?"""
     return bool(people) or (observations.matches is not None and len(observations.matches.frames_i) > 0)
@@ -232,8 +242,9 @@ def _all_frames(
     """Rounds of contacts and refinement; the floor, or None where people stand on none in common."""
     if not people:
         return people, floor
-    for _ in range(config.rounds):
-        people = [_touching(p, labels[p.id], T, observations, floor, config) for p in people]
+    for number in range(config.rounds):
+        touching = _touching if number else _first_touching
+        people = [touching(p, labels[p.id], T, observations, floor, config) for p in people]
         scene = _scene(people, T, maps, keyed, placing, floor, config)
         start = np.zeros(3) if floor is None else floor
         people, moved = refine_frames(

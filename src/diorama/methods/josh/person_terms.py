@@ -12,9 +12,13 @@ from torch import Tensor
 from diorama.body.image_terms import CAMERA_ROTATIONS, LOG_FOCAL, CameraRows
 from diorama.body.joints import JOINT_NAMES
 from diorama.body.motion_terms import shape_prior_term
+from diorama.body.phenotypes import PHENOTYPES
 from diorama.body.unknown_person import UnknownPerson, stature_slope
 from diorama.geometry.rotations import log_so3, right_jacobian_inverse
 from diorama.solver import Block, Huber, Linearized, RobustLoss, Term, Values
+
+# Deviation of a shape entry that another prior holds.
+_FREE = 3.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class PriorConfig:
     """
 
     depth: float = 0.1
-    depth_bias: float = 0.07
+    depth_bias: float = 0.04
     across: float = 0.05
     orient: float = 8.0
     stature: float = 0.05
@@ -176,6 +180,8 @@ def shape_terms(
     """The shape near the observed one, entry by entry, and the logarithm of the stature by itself: many entries change
     it, and together they would make children of adults."""
     each = torch.full((first.shape[1],), config.phenotypes if free_body else config.components, dtype=torch.float64)
+    # The entry that is stature and little else is free to make up for what the others do to it.
+    each[PHENOTYPES.index("height") if free_body else 0] = _FREE
     slope = stature_slope(stature, first) / config.stature
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
@@ -183,4 +189,4 @@ def shape_terms(
         jacobian = slope[None, None, None].clone()
         return Linearized(residual, [Block(person.betas, torch.tensor([0]), jacobian)] if with_jacobian else [])
 
-    return [shape_prior_term(person, first, each), Term("person_stature", evaluate)]
+    return [shape_prior_term(person, first[0], each), Term("person_stature", evaluate)]
