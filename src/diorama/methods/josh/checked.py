@@ -65,11 +65,21 @@ def _cameras(cameras: ObservedCameras, count: int) -> ObservedCameras:
             cameras, T_world_camera=cameras.T_world_camera[nearest], K=cameras.K[nearest],
             registered=cameras.registered & good,
         )  # fmt: skip
+    if cameras.kind != "translating":
+        cameras = replace(cameras, T_world_camera=_in_one_place(cameras.T_world_camera))
     shown = np.isfinite(cameras.points_world).all(1)
     return replace(
         cameras, distortion=np.nan_to_num(cameras.distortion), points_world=cameras.points_world[shown],
         colors=cameras.colors[shown],
     )  # fmt: skip
+
+
+def _in_one_place(T_world_camera: Float[np.ndarray, "frames 4 4"]) -> Float[np.ndarray, "frames 4 4"]:
+    """Cameras that only turn, all in the mean place: what is left of their motion has no known unit, and taken for a
+    baseline it would tell any depth."""
+    out = np.array(T_world_camera, np.float64)
+    out[:, :3, 3] = out[:, :3, 3].mean(0)
+    return out
 
 
 def _rows(frames: Int[np.ndarray, " n"], count: int) -> Int[np.ndarray, " kept"]:

@@ -48,8 +48,9 @@ class EveryFrameConfig:
     """Standard deviations in metres (`height`, `slide` per frame, `sinking`), of the floor's slopes and height where a
     scene shows it and where not; acceleration of the pelvis in m/s^2.
 
-    `observed` is the weight of the observed pose: its errors last for half a second, so that frames repeat each other.
-    Weights of 0 leave a term out. Stretches of `stretch` frames bound the memory.
+    `observed` is the weight of an observed pose, `keypoints_beside` that of keypoints beside one: errors of both last for
+    half a second, so that frames repeat each other; the embedded bodies are made of the keypoints and are no second
+    witness. Weights of 0 leave a term out. Stretches of `stretch` frames bound the memory.
     """
 
     height_sigma: float = 0.008
@@ -66,6 +67,7 @@ class EveryFrameConfig:
     contact_static: float = 1.0
     contact_scene: float = 1.0
     keypoints: float = 1.0
+    keypoints_beside: float = 0.4
     iterations: int = 9
     stretch: int = 300
     overlap: int = 30
@@ -164,9 +166,10 @@ def _person(
     if evidence is not None:
         seen = evidence.rows(at)
         if config.keypoints:
-            sigma = seen.sigma_px / config.keypoints**0.5
+            weight = config.keypoints if observed is None else config.keypoints_beside
+            sigma = seen.sigma_px / weight**0.5
             terms.append(keypoint_term(unknown, seen.cameras, seen.names, seen.seen, sigma, GemanMcClure(4.0)))
-            limbs = seen.direction_sigma / config.keypoints**0.5
+            limbs = seen.direction_sigma / weight**0.5
             terms.append(direction_term(unknown, LIMBS, seen.directions_world, limbs))
     if observed is None:
         terms.append(pose_prior_term(unknown, config.prior, config.prior_weight))
@@ -217,8 +220,10 @@ def _touching(
     if found is not None and config.contact_scene:
         place = np.searchsorted(rows, found.row.numpy()).clip(0, len(rows) - 1)
         chosen = torch.from_numpy(np.flatnonzero(rows[place] == found.row.numpy()))
-        part = found.of(chosen)
-        part = replace(part, row=torch.from_numpy(place)[chosen])
+        part = replace(found.of(chosen), row=torch.from_numpy(place)[chosen])
+        if scene.floor:
+            # One floor under all feet is surer than the maps around each.
+            part = part.of(torch.nonzero(part.site >= len(FEET))[:, 0])
         if len(part):
             terms.append(scene_contact_term(unknown, SITES, part, scene.focal, scene.config.loss, config.contact_scene))
     return terms

@@ -29,7 +29,7 @@ from diorama.methods.josh.first_world import key_problem, triangulated_scales
 from diorama.methods.josh.floor import common_floor
 from diorama.methods.josh.key_problem import KeyWorld
 from diorama.methods.josh.key_solve import KeyConfig, is_finite, scene_contacts, solve_keyframes
-from diorama.methods.josh.person_terms import Observed
+from diorama.methods.josh.person_terms import Observed, PriorConfig
 from diorama.methods.josh.point_maps import PointMaps, point_maps
 from diorama.methods.josh.segments import KeyResult, SegmentConfig, join, segments_of
 from diorama.methods.placed_person import PlacedPerson
@@ -51,7 +51,8 @@ class JoshConfig:
     Attributes:
         sizes: whether observed statures are believed ("observed") or people's sizes come from a prior on stature and
             from told heights ("prior"); "auto": only the embedded front end's are not believed.
-        stature_prior_sigma: deviation of the logarithm of statures that the prior has decided already.
+        placed: human prior of the keyframes' solve for people whose sizes come from "prior": their bodies were fitted to
+            all frames' keypoints, and statures and places are decided, so that only cameras and scene are left to move.
         grid: nodes of the point maps' correction, across and down.
         rounds: of contacts and people in all frames.
     """
@@ -63,7 +64,7 @@ class JoshConfig:
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     backdrop: BackdropConfig = field(default_factory=BackdropConfig)
     sizes: Literal["auto", "prior", "observed"] = "auto"
-    stature_prior_sigma: float = 0.003
+    placed: PriorConfig = PriorConfig(depth=0.03, depth_bias=0.002, across=0.02, stature=0.003, phenotypes=0.002)  # noqa: RUF009
     grid: tuple[int, int] = (6, 4)
     rounds: int = 2
 
@@ -96,7 +97,7 @@ def reconstruct_josh(
     observed = {p.id: _observed(p, T) for p in people} if believed else {}
     cameras = observations.cameras
     if keyed is not None:
-        people, T = _carried_over(people, T, observations, keyed)
+        people, T = _carried_over(people, T, observations, keyed if believed else replace(keyed, people={}))
         zoom = np.interp(observations.times, observations.times[keyed.rows], np.exp(keyed.log_focal))
         cameras = replace(cameras, K=scale_focal(cameras.K, zoom))
         observations = replace(observations, cameras=cameras)
@@ -206,9 +207,8 @@ def _keyframes(
     evidence: Mapping[int, Evidence], believed: bool, config: JoshConfig,
 ) -> KeyResult | None:  # fmt: skip
     """The joint optimisation, segment by segment."""
-    keys = config.keys
-    if not believed:
-        keys = replace(keys, prior=replace(keys.prior, stature=config.stature_prior_sigma))
+    # The mapping that made the embedded cameras has refined their focal length on all of its points.
+    keys = config.keys if believed else replace(config.keys, prior=config.placed, focal=False)
     pieces = segments_of(maps.rows, config.segments)
     worlds: list[KeyWorld] = []
     for start, stop in pieces:

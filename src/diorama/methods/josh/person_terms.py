@@ -181,7 +181,8 @@ def shape_terms(
     it, and together they would make children of adults."""
     each = torch.full((first.shape[1],), config.phenotypes if free_body else config.components, dtype=torch.float64)
     # The entry that is stature and little else is free to make up for what the others do to it.
-    each[PHENOTYPES.index("height") if free_body else 0] = _FREE
+    index = PHENOTYPES.index("height") if free_body else 0
+    each[index : index + 1] = _FREE
     slope = stature_slope(stature, first) / config.stature
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
