@@ -168,7 +168,8 @@ class NormalEquations:
         if len(border):
             half = _forward(factor, np.concatenate([coupling, right[None, :band]]).T)
             schur = border - half[:, :-1].T @ half[:, :-1]
-            shared = scipy.linalg.solve(schur, right[band:] - half[:, :-1].T @ half[:, -1], assume_a="pos")
+            whole = scipy.linalg.cho_factor(schur, lower=True, check_finite=False)
+            shared = scipy.linalg.cho_solve(whole, right[band:] - half[:, :-1].T @ half[:, -1], check_finite=False)
         inner = scipy.linalg.cho_solve_banded((factor, True), right[:band] - coupling.T @ shared, check_finite=False)
         return torch.from_numpy(np.concatenate([inner, shared]))
 

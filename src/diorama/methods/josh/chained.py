@@ -7,7 +7,6 @@ of the pairs, so that a pair of wrong matches is left out as long as another way
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -22,9 +21,8 @@ from diorama.geometry.cameras import pixel_grid
 from diorama.geometry.transforms import interpolate_rigid, rigid
 from diorama.methods.josh.correspondences import between_keyframes
 from diorama.methods.josh.point_maps import PointMaps, point_maps
-from diorama.observations import Matches, ObservedCameras, Observations, Source
+from diorama.observations import Matches, Observations, ObservedCameras, Source
 
-logger = logging.getLogger(__name__)
 # Costs of an edge of the tree are 1 / score; one that only says "the next keyframe, not moved" costs more than all others.
 _GUESSED = 1e6
 
@@ -123,7 +121,9 @@ def chained_cameras(observations: Observations, config: ChainConfig = ChainConfi
                 "no cameras were observed, and matches without depth do not give them", where="observations",
                 fix="give depth maps or camera poses",
             )  # fmt: skip
-        return _with_points(replace(still, warnings=("assumed to stand still: no matches say otherwise",)), maps, config)
+        return _with_points(
+            replace(still, warnings=("assumed to stand still: no matches say otherwise",)), maps, config
+        )
     chain = chain_keyframes(maps, matches, config)
     kept = chain.linked
     times = observations.times
@@ -185,9 +185,7 @@ def _links(maps: PointMaps, matches: Matches, config: ChainConfig) -> Iterator[L
             yield _link(int(b[0]), int(a[0]), q, p, -motion, confidence[known], config)
 
 
-def _points(
-    maps: PointMaps, pixels: Float[np.ndarray, "n 2"], keys: Int[np.ndarray, " n"]
-) -> Float[np.ndarray, "n 3"]:
+def _points(maps: PointMaps, pixels: Float[np.ndarray, "n 2"], keys: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
     """Camera-frame points of the maps; z = 0 where unknown."""
     depth = maps.depth_at(pixels, keys)
     flat = maps.straight(pixels, keys) / maps.focal[keys, None]

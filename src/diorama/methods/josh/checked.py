@@ -21,24 +21,30 @@ from diorama.observations import (
     Tracks,
 )  # fmt: skip
 
+# Frames nearer than this, seconds, count as shown at one time: speeds between them mean nothing.
+_AT_ONCE = 1e-3
+
 
 def checked(observations: Observations) -> Observations:
     """The same without rows that are not finite or of no frame of the video, and without parts that are empty.
 
-    Rows of bodies, tracks and depth maps are in the order of their frames, each frame once. Cameras may be missing.
+    Rows of bodies, tracks and depth maps are in the order of their frames, each frame once. Cameras may be missing. Times
+    grow from frame to frame (`_apart`).
 
     Raises:
-        DioramaError: no frames, times or cameras that are not finite, or two bodies with one id.
+        DioramaError: no frames, times or cameras that are not finite, times that go back, or two bodies with one id.
     """
     count = len(observations.times)
-    if not count or not np.isfinite(observations.times).all():
+    if not count or not np.isfinite(observations.times).all() or (np.diff(observations.times) < 0).any():
         raise DioramaError(
-            "no frames, or times that are not finite", where="observations.times", fix="give one time per frame"
-        )
+            "no frames, or times that are not finite or go back", where="observations.times",
+            fix="give one time per frame, in order",
+        )  # fmt: skip
     cameras = None if observations.cameras is None else _cameras(observations.cameras, count)
     size = (observations.width, observations.height)
     return replace(
         observations,
+        times=_apart(observations.times),
         cameras=cameras,
         tracks=_tracks(observations.tracks, count),
         bodies=_bodies(observations.bodies, count),
@@ -47,6 +53,16 @@ def checked(observations: Observations) -> Observations:
         depth=_depth(observations.depth, count, size, cameras),
         depth_prior=_depth(observations.depth_prior, count, size, cameras),
     )
+
+
+def _apart(times: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " frames"]:
+    """Times at which frames of one time are a tenth of the usual step apart."""
+    steps = np.diff(times)
+    at_once = steps < _AT_ONCE
+    if not at_once.any():
+        return times
+    usual = float(np.median(steps[~at_once])) if (~at_once).any() else 1 / 30
+    return times[0] + np.concatenate([[0.0], np.cumsum(np.where(at_once, 0.1 * usual, steps))])
 
 
 def _cameras(cameras: ObservedCameras, count: int) -> ObservedCameras:
@@ -105,7 +121,7 @@ def _track(track: Track, count: int) -> Track:
         return track
     masks = track.masks
     if masks is not None:
-        windows = [(tuple(int(x) for x in masks.windows[n]), masks.window(int(n))) for n in rows]
+        windows = [(_corners(masks.windows[n]), masks.window(int(n))) for n in rows]
         masks = MaskStack.encode(windows, masks.width, masks.height)
     return replace(
         track, frames=track.frames[rows], boxes=track.boxes[rows], keypoints=track.keypoints[rows], masks=masks,
@@ -114,10 +130,14 @@ def _track(track: Track, count: int) -> Track:
     )  # fmt: skip
 
 
-def _depth(
-    depth: Depth | None, count: int, size: tuple[int, int], cameras: ObservedCameras | None
-) -> Depth | None:
-    """Maps in the order of their frames; a K that is not finite is that of the frame's camera, or the others' median."""
+def _corners(window: Int[np.ndarray, " 4"]) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = (int(x) for x in window)
+    return x0, y0, x1, y1
+
+
+def _depth(depth: Depth | None, count: int, size: tuple[int, int], cameras: ObservedCameras | None) -> Depth | None:
+    """Maps in the order of their frames, 0 where depth is no length; a K that is not finite is that of the frame's camera,
+    or the others' median."""
     if depth is None:
         return None
     rows = _rows(depth.frames, count)
@@ -135,8 +155,10 @@ def _depth(
         other = _diagonal(size) if cameras is None else cameras.K[depth.frames]
         instead = np.median(K[good], 0) if good.any() and cameras is None else scale * other
         K = np.where(good[:, None, None], K, instead)
+    known = np.isfinite(depth.depth) & (depth.depth > 0)
+    maps = depth.depth if known.all() else np.where(known, depth.depth, 0).astype(depth.depth.dtype)
     return replace(
-        depth, K=K, points=depth.points[shown], colors=depth.colors[shown],
+        depth, depth=maps, K=K, points=depth.points[shown], colors=depth.colors[shown],
         points_confidence=np.nan_to_num(depth.points_confidence[shown]),
     )  # fmt: skip
 
@@ -167,8 +189,8 @@ def _of_rows(body: ObservedBody, rows: Int[np.ndarray, " n"] | Bool[np.ndarray, 
 def finite_rows(body: ObservedBody) -> ObservedBody:
     """The rows in which every number of a body is finite and he is before the camera; a confidence that is no number
     is none."""
-    arrays = (body.global_orient, body.body_pose.reshape(len(body.frames), -1), body.transl)
-    good: np.ndarray = np.all([np.isfinite(a).all(1) for a in arrays], axis=0) & (body.transl[:, 2] > 0.1)
+    good: np.ndarray = np.isfinite(body.body_pose).all((1, 2)) & (body.transl[:, 2] > 0.1)
+    good &= np.isfinite(body.global_orient).all(1) & np.isfinite(body.transl).all(1)
     good &= bool(np.isfinite(body.betas).all())
     body = body if good.all() else _of_rows(body, good)
     return replace(body, confidence=np.nan_to_num(body.confidence), residual_px=np.nan_to_num(body.residual_px))

@@ -81,9 +81,11 @@ def reconstruct_josh(
     Raises:
         DioramaError: the observations hold nothing that can be used, or contradict themselves.
     """
+    times = observations.times
     observations = checked(observations)
     if observations.cameras is None:
         observations = with_chained_cameras(observations)
+    assert observations.cameras is not None
     believed = _sizes_are_observed(observations, config)
     maps = _maps(observations, config)
     people, T, placing = _first(observations, maps, believed, config)
@@ -107,7 +109,7 @@ def reconstruct_josh(
         people, labels, T, observations, evidence, observed, maps, keyed, placing, floor, config
     )
     world = World(observations, T, people, placing, floor, keyed, maps)
-    return assembled(video, world, config.backdrop)
+    return assembled(video, world, config.backdrop).replace(times=times)
 
 
 def _sizes_are_observed(observations: Observations, config: JoshConfig) -> bool:
