@@ -18,6 +18,12 @@ ALONE = JoshProblem(people=1, cameras="unit", **TINY)
 PAIR = JoshProblem(people=2, cameras="unit", **TINY)
 
 
+def quick(cases, *names):
+    """The names of cases; all but these are slow, because there are many."""
+    assert set(names) <= set(cases)
+    return [name if name in names else pytest.param(name, marks=pytest.mark.slow) for name in cases]
+
+
 def arrays_of(value, name=""):
     """All arrays and numbers of a reconstruction, by name."""
     if is_dataclass(value):
@@ -103,7 +109,7 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", quick(PROBLEMS, "no person", "one keyframe", "one keyframe without cameras"))
 def test_thin_observations_give_a_world(name):
     problem = PROBLEMS[name]
     _, observations = josh_problem(problem)
@@ -115,6 +121,7 @@ def test_only_wrong_matches_without_cameras_are_said():
     assert lawful(damaged(replace(ALONE, wrong_pairs=6, cameras="none"))) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [(0, 4), (4, 8), (2, 6)])
 def test_a_person_absent_from_a_segment_stays_where_he_is_seen(frames):
     problem = replace(PAIR, keyframes=10, absent=(0.2 * frames[0] - 0.1, 0.2 * frames[1] - 0.1), matches=30)
@@ -125,6 +132,7 @@ def test_a_person_absent_from_a_segment_stays_where_he_is_seen(frames):
     assert not np.isin(found.person(1).frames, away).any()
 
 
+@pytest.mark.slow
 def test_people_never_seen_together():
     _, observations = josh_problem(PAIR)
     early = np.arange(4) < 2
@@ -197,21 +205,22 @@ CAMERAS = {
 }
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize("name", quick(DAMAGE, "nothing", "no bodies", "bodies nan", "depth nan", "keypoints nan once"))
 def test_damaged_parts(name):
     lawful(damaged(ALONE, **DAMAGE[name]))
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize("name", quick(DAMAGE, "nothing", "bodies nan", "matches nan"))
 def test_damaged_parts_without_cameras(name):
     lawful(damaged(replace(ALONE, cameras="none"), **DAMAGE[name]))
 
 
-@pytest.mark.parametrize("name", CAMERAS)
+@pytest.mark.parametrize("name", quick(CAMERAS, "cameras nan", "a camera nan"))
 def test_damaged_cameras(name):
     lawful(damaged(ALONE, cameras=CAMERAS[name]))
 
 
+@pytest.mark.slow
 def test_bodies_and_tracks_of_different_people():
     _, observations = josh_problem(PAIR)
     bodies, tracks = observations.bodies, observations.tracks
@@ -220,12 +229,14 @@ def test_bodies_and_tracks_of_different_people():
     assert [p.id for p in found.people] == [1]
 
 
+@pytest.mark.slow
 def test_tracks_of_other_frames_than_bodies():
     _, observations = josh_problem(ALONE)
     (track,) = seen_only(observations, 1, np.arange(4) < 2).tracks.people
     lawful(replace(observations, tracks=replace(observations.tracks, people=(track,))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [(0.0, 0.2, 0.2, 0.4), (0.0, 0.0, 0.0, 0.0)])
 def test_frames_of_one_time(times):
     duplicate = np.diff(times, prepend=-1.0) == 0
@@ -242,3 +253,51 @@ def test_two_bodies_of_one_id_are_said():
     observations = damaged(ALONE, bodies=lambda b: replace(b, people=b.people * 2))
     with pytest.raises(DioramaError, match="one id"):
         reconstruct_josh(None, observations)
+
+
+FUZZED = {
+    "tracks": ("keypoints", "boxes"),
+    "bodies": ("global_orient", "body_pose", "betas", "transl", "focal", "residual_px", "confidence"),
+    "depth": ("depth", "confidence", "K"),
+    "depth_prior": ("depth", "confidence", "K"),
+    "matches": ("xy_i", "xy_j", "confidence"),
+    "contacts": ("probability",),
+    "cameras": ("K", "distortion", "T_world_camera"),
+}
+NONSENSE = (NAN, np.inf, -np.inf, 0.0, -1.0, 1e-20, 1e12)
+
+
+def spoilt(array, rng):
+    """A random share of an array's entries, or of its rows, with one kind of nonsense."""
+    out = np.array(array, float)
+    places = out.shape if rng.random() < 0.5 else out.shape[:1]
+    out[rng.random(places) < rng.choice([0.02, 0.3, 1.0])] = rng.choice(NONSENSE)
+    return out
+
+
+def fuzzed(observations, rng):
+    """Some parts missing, some with nonsense in some arrays of some people."""
+    for part, names in FUZZED.items():
+        value, fate = getattr(observations, part), rng.random()
+        if value is None or fate < 0.5:
+            continue
+        name = str(rng.choice(names))
+        if fate < 0.6:
+            value = None
+        elif part in ("tracks", "bodies"):
+            people = tuple(replace(p, **{name: spoilt(getattr(p, name), rng)}) for p in value.people)
+            value = replace(value, people=people)
+        elif part == "contacts":
+            value = replace(value, probability=tuple(spoilt(p, rng) for p in value.probability))
+        else:
+            value = replace(value, **{name: spoilt(getattr(value, name), rng)})
+        observations = replace(observations, **{part: value})
+    return observations
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 60))])
+def test_random_damage(seed):
+    rng = np.random.default_rng(seed)
+    cameras = ("none", "unit", "identity", "exact")[seed % 4]
+    problem = replace(PAIR if seed % 3 == 0 else ALONE, cameras=cameras, frames_between=seed % 2)
+    lawful(fuzzed(damaged(problem), rng))

@@ -23,6 +23,8 @@ from diorama.observations import (
 
 # Frames nearer than this, seconds, count as shown at one time: speeds between them mean nothing.
 _AT_ONCE = 1e-3
+# No unit makes scenes farther away than this, or as near as one over this.
+_FARTHEST = 1e9
 
 
 def checked(observations: Observations) -> Observations:
@@ -155,7 +157,7 @@ def _depth(depth: Depth | None, count: int, size: tuple[int, int], cameras: Obse
         other = _diagonal(size) if cameras is None else cameras.K[depth.frames]
         instead = np.median(K[good], 0) if good.any() and cameras is None else scale * other
         K = np.where(good[:, None, None], K, instead)
-    known = np.isfinite(depth.depth) & (depth.depth > 0)
+    known = (depth.depth > 1 / _FARTHEST) & (depth.depth < _FARTHEST)
     maps = depth.depth if known.all() else np.where(known, depth.depth, 0).astype(depth.depth.dtype)
     return replace(
         depth, depth=maps, K=K, points=depth.points[shown], colors=depth.colors[shown],
