@@ -25,6 +25,8 @@ from diorama.observations import (
 _AT_ONCE = 1e-3
 # No unit makes scenes farther away than this, or as near as one over this.
 _FARTHEST = 1e9
+# Bodies farther away (metres) or more turned (radians) are nonsense, as are shapes and lenses with such coefficients.
+_FAR_BODY, _TURNED, _SHAPED, _BENT = 1e4, 1e3, 1e2, 1e2
 
 
 def checked(observations: Observations) -> Observations:
@@ -50,7 +52,7 @@ def checked(observations: Observations) -> Observations:
         cameras=cameras,
         tracks=_tracks(observations.tracks, count),
         bodies=_bodies(observations.bodies, count),
-        matches=_matches(observations.matches, count),
+        matches=_matches(observations.matches, count, max(size)),
         contacts=_contacts(observations.contacts),
         depth=_depth(observations.depth, count, size, cameras),
         depth_prior=_depth(observations.depth_prior, count, size, cameras),
@@ -73,10 +75,11 @@ def _cameras(cameras: ObservedCameras, count: int) -> ObservedCameras:
             f"{len(cameras.T_world_camera)} cameras for {count} frames", where="observations.cameras",
             fix="give one camera per frame",
         )  # fmt: skip
-    good = np.isfinite(cameras.T_world_camera).all((1, 2)) & np.isfinite(cameras.K).all((1, 2))
-    good &= cameras.K[:, 0, 0] > 0
+    good = _are_poses(cameras.T_world_camera) & _are_lenses(cameras.K)
     if not good.any():
-        raise DioramaError("no camera is finite", where="observations.cameras", fix="run the camera front end again")
+        raise DioramaError(
+            "no camera is finite and a pose", where="observations.cameras", fix="run the camera front end again"
+        )
     if not good.all():
         nearest = np.array([np.flatnonzero(good)[np.abs(np.flatnonzero(good) - n).argmin()] for n in range(len(good))])
         cameras = replace(
@@ -85,11 +88,24 @@ def _cameras(cameras: ObservedCameras, count: int) -> ObservedCameras:
         )  # fmt: skip
     if cameras.kind != "translating":
         cameras = replace(cameras, T_world_camera=_in_one_place(cameras.T_world_camera))
-    shown = np.isfinite(cameras.points_world).all(1)
+    shown = (np.abs(cameras.points_world) < _FARTHEST).all(1)
+    mild = np.abs(cameras.distortion) < _BENT
     return replace(
-        cameras, distortion=np.nan_to_num(cameras.distortion), points_world=cameras.points_world[shown],
+        cameras, distortion=np.where(mild, cameras.distortion, 0.0), points_world=cameras.points_world[shown],
         colors=cameras.colors[shown],
     )  # fmt: skip
+
+
+def _are_poses(T: Float[np.ndarray, "frames 4 4"]) -> Bool[np.ndarray, " frames"]:
+    """Which of them turn and shift, and do nothing else (to a thousandth)."""
+    good = (np.abs(T) < _FARTHEST).all((1, 2))
+    R = np.where(good[:, None, None], T, 0.0)[:, :3, :3]
+    return good & (np.abs(R @ R.mT - np.eye(3)) < 1e-3).all((1, 2)) & (np.linalg.det(R) > 0)
+
+
+def _are_lenses(K: Float[np.ndarray, "frames 3 3"]) -> Bool[np.ndarray, " frames"]:
+    focal = K[:, [0, 1], [0, 1]]
+    return (np.abs(K) < _FARTHEST).all((1, 2)) & (focal > 1).all(1)
 
 
 def _in_one_place(T_world_camera: Float[np.ndarray, "frames 4 4"]) -> Float[np.ndarray, "frames 4 4"]:
@@ -148,9 +164,9 @@ def _depth(depth: Depth | None, count: int, size: tuple[int, int], cameras: Obse
     if not _all(rows, len(depth.frames)):
         names = ("frames", "depth", "confidence", "K")
         depth = replace(depth, **{name: getattr(depth, name)[rows] for name in names})
-    shown = np.isfinite(depth.points).all(1)
+    shown = (np.abs(depth.points) < _FARTHEST).all(1)
     K = np.asarray(depth.K, np.float64)
-    good = np.isfinite(K).all((1, 2)) & (K[:, 0, 0] > 0) & (K[:, 1, 1] > 0)
+    good = _are_lenses(K)
     if not good.all():
         lines, columns = depth.depth.shape[1:]
         scale = np.array([[columns / size[0]], [lines / size[1]], [1.0]])
@@ -189,28 +205,32 @@ def _of_rows(body: ObservedBody, rows: Int[np.ndarray, " n"] | Bool[np.ndarray, 
 
 
 def finite_rows(body: ObservedBody) -> ObservedBody:
-    """The rows in which every number of a body is finite and he is before the camera; a confidence that is no number
+    """The rows in which every number of a body is sensible and he is before the camera; a confidence that is no number
     is none."""
-    good: np.ndarray = np.isfinite(body.body_pose).all((1, 2)) & (body.transl[:, 2] > 0.1)
-    good &= np.isfinite(body.global_orient).all(1) & np.isfinite(body.transl).all(1)
-    good &= bool(np.isfinite(body.betas).all())
+    good: np.ndarray = (np.abs(body.body_pose) < _TURNED).all((1, 2)) & (np.abs(body.global_orient) < _TURNED).all(1)
+    good &= (body.transl[:, 2] > 0.1) & (np.abs(body.transl) < _FAR_BODY).all(1)
+    good &= bool((np.abs(body.betas) < _SHAPED).all())
     body = body if good.all() else _of_rows(body, good)
-    return replace(body, confidence=np.nan_to_num(body.confidence), residual_px=np.nan_to_num(body.residual_px))
+    confidence, residual = (np.where(np.isfinite(a), a, 0.0) for a in (body.confidence, body.residual_px))
+    return replace(body, confidence=confidence, residual_px=residual)
 
 
 def _contacts(labels: ContactLabels | None) -> ContactLabels | None:
-    return labels if labels is not None and labels.ids else None
+    """Probabilities from 0 to 1; what is no number touches nothing."""
+    if labels is None or not labels.ids:
+        return None
+    return replace(labels, probability=tuple(np.clip(np.nan_to_num(p, posinf=0.0), 0, 1) for p in labels.probability))
 
 
-def _matches(matches: Matches | None, count: int) -> Matches | None:
-    """Matches between two different frames at finite pixels that somebody believes."""
+def _matches(matches: Matches | None, count: int, side: int) -> Matches | None:
+    """Matches between two different frames that somebody believes, within ten sides of the picture."""
     if matches is None:
         return None
     frames = (matches.frames_i, matches.frames_j)
     good = frames[0] != frames[1]
     for f, xy in zip(frames, (matches.xy_i, matches.xy_j), strict=True):
-        good &= (f >= 0) & (f < count) & np.isfinite(xy).all(1)
-    good &= np.nan_to_num(matches.confidence) > 0
+        good &= (f >= 0) & (f < count) & (np.abs(xy) < 10 * side).all(1)
+    good &= (matches.confidence > 0) & np.isfinite(matches.confidence)
     if not good.any():
         return None
     if good.all():

@@ -33,6 +33,8 @@ def common_floor(people: Sequence[PlacedPerson]) -> Float[np.ndarray, 3] | None:
         fit = np.linalg.solve(normal, (design * weight[:, None]).T @ points[:, 2])
         away = np.abs(design @ fit - points[:, 2])
         weight = 1 / (1 + (away / 0.03) ** 2) ** 2
+        if weight.sum() < 1e-6:
+            return None
     if (np.abs(design @ fit - points[:, 2]) < _NEAR).mean() < _SHARE:
         return None
     return np.array([fit[0], fit[1], fit[2] - middle @ fit[:2]])
