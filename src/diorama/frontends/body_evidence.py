@@ -183,6 +183,8 @@ def crown_from_mask(
     for row in range(len(track.frames)):
         tall = float(height_px[row])
         head = track.keypoints[row, :11, :2].mean(0)
+        if not np.isfinite(head).all():
+            continue
         x0, y0, *_ = track.masks.windows[row]
         window = track.masks.window(row)
         left, right = ((head[0] + side * 0.04 * tall) / scale[0] - x0 for side in (-1, 1))

@@ -52,6 +52,8 @@ def undistort(
 ) -> Float[np.ndarray, "*points 2"]:
     """Inverse of `distort` by fixed-point iteration (accurate to 1e-9 for the mild lenses it is meant for)."""
     out = np.array(xy, np.float64)
+    if not np.any(distortion):
+        return out
     for _ in range(25):
         ratio = np.linalg.norm(distort(out, distortion), axis=-1, keepdims=True)
         radius = np.linalg.norm(out, axis=-1, keepdims=True)

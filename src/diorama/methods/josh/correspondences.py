@@ -49,7 +49,7 @@ def carried_points(matches: Matches | None, maps: PointMaps, effective: float) -
     Confidences are relative to their median. Matches with NaN, without depth, or of other frames are left out.
     """
     nothing = np.zeros(0, int)
-    key_i, key_j, chosen = _between(matches, maps) if matches is not None else (nothing, nothing, nothing)
+    key_i, key_j, chosen = between_keyframes(matches, maps) if matches is not None else (nothing, nothing, nothing)
     if not len(chosen) or matches is None:
         return _pad([], maps)
     xy_i, xy_j = (np.asarray(xy, np.float64)[chosen] for xy in (matches.xy_i, matches.xy_j))
@@ -67,7 +67,7 @@ def carried_points(matches: Matches | None, maps: PointMaps, effective: float) -
     return _pad(sides, maps)
 
 
-def _between(matches: Matches, maps: PointMaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def between_keyframes(matches: Matches, maps: PointMaps) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Keyframe indices of both ends, and which matches join two different keyframes at finite pixels."""
     ends = []
     for frames in (matches.frames_i, matches.frames_j):

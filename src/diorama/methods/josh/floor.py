@@ -29,10 +29,12 @@ def common_floor(people: Sequence[PlacedPerson]) -> Float[np.ndarray, 3] | None:
     design = np.concatenate([points[:, :2] - middle, np.ones((len(points), 1))], 1)
     weight, fit = np.ones(len(points)), np.zeros(3)
     for _ in range(20):
-        normal = (design * weight[:, None]).T @ design + np.diag([_RIDGE, _RIDGE, 0])
+        normal = (design * weight[:, None]).T @ design + np.diag([_RIDGE, _RIDGE, 1e-9])
         fit = np.linalg.solve(normal, (design * weight[:, None]).T @ points[:, 2])
         away = np.abs(design @ fit - points[:, 2])
         weight = 1 / (1 + (away / 0.03) ** 2) ** 2
+        if weight.sum() < 1e-6:
+            return None
     if (np.abs(design @ fit - points[:, 2]) < _NEAR).mean() < _SHARE:
         return None
     return np.array([fit[0], fit[1], fit[2] - middle @ fit[:2]])

@@ -21,6 +21,7 @@ from diorama.methods.backdrop import BackdropConfig
 from diorama.methods.depth_units import depth_in_camera_units
 from diorama.methods.josh.all_frames import all_cameras, all_people
 from diorama.methods.josh.assembled import World, assembled
+from diorama.methods.josh.chained import with_chained_cameras
 from diorama.methods.josh.checked import checked
 from diorama.methods.josh.contacts import with_contacts
 from diorama.methods.josh.every_frame import EveryFrameConfig, FrameScene, no_scene, refine_frames, scene_values
@@ -74,12 +75,16 @@ def reconstruct_josh(
     config: JoshConfig = JoshConfig(),
 ) -> Reconstruction:
     """A metric world from observations with `cameras`, and `tracks`, `bodies`, `depth`, `matches`, `contacts`, `depth_prior`
-    where there are any. `video` is only used to colour the backdrop of cameras that do not translate.
+    where there are any. Where nobody observed cameras they are chained from `matches` and `depth` (`chained_cameras`).
+    `video` is only used to colour the backdrop of cameras that do not translate.
 
     Raises:
         DioramaError: the observations hold nothing that can be used, or contradict themselves.
     """
+    times = observations.times
     observations = checked(observations)
+    if observations.cameras is None:
+        observations = with_chained_cameras(observations)
     assert observations.cameras is not None
     believed = _sizes_are_observed(observations, config)
     maps = _maps(observations, config)
@@ -105,7 +110,7 @@ def reconstruct_josh(
         people, labels, T, observations, evidence, observed, maps, keyed, placing, floor, config
     )
     world = World(observations, T, people, placing, floor, keyed, maps)
-    return assembled(video, world, config.backdrop)
+    return assembled(video, world, config.backdrop).replace(times=times)
 
 
 def _sizes_are_observed(observations: Observations, config: JoshConfig) -> bool:

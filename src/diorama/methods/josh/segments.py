@@ -159,9 +159,9 @@ def _faded(before: KeyResult, after: KeyResult) -> KeyResult:
     columns = weight[:, None]
     log_depth = (1 - columns) * before.log_depth[spread[0]] + columns * after.log_depth[spread[1]]
     log_focal = (1 - weight) * before.log_focal[spread[0]] + weight * after.log_focal[spread[1]]
-    people = dict(before.people)
+    people, weights = dict(before.people), dict(zip(rows.tolist(), weight.tolist(), strict=True))
     for id, person in after.people.items():
-        people[id] = _faded_person(people[id], person, dict(zip(rows, weight, strict=True))) if id in people else person
+        people[id] = _faded_person(people[id], person, weights) if id in people else person
     return KeyResult(rows, blended, log_depth, log_focal, people)
 
 
@@ -173,7 +173,7 @@ def _faded_person(before: PlacedPerson, after: PlacedPerson, weight_of: Mapping[
     frames = np.union1d(before.frames, after.frames)
     at = [np.searchsorted(p.frames, frames).clip(0, len(p.frames) - 1) for p in (before, after)]
     there = [np.isin(frames, p.frames) for p in (before, after)]
-    weight = np.where(there[0] & there[1], [weight_of[f] for f in frames], there[1].astype(float))
+    weight = np.where(there[0] & there[1], [weight_of[int(f)] for f in frames], there[1].astype(float))
     w = torch.from_numpy(weight)
     transl = (1 - w[:, None]) * before.transl[at[0]] + w[:, None] * after.transl[at[1]]
     rotations = _between(before.rotations[at[0]], after.rotations[at[1]], w)
