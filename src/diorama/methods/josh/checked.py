@@ -98,14 +98,14 @@ def _cameras(cameras: ObservedCameras, count: int) -> ObservedCameras:
 
 def _are_poses(T: Float[np.ndarray, "frames 4 4"]) -> Bool[np.ndarray, " frames"]:
     """Which of them turn and shift, and do nothing else (to a thousandth)."""
-    good = (np.abs(T) < _FARTHEST).all((1, 2))
+    good = np.asarray((np.abs(T) < _FARTHEST).all((1, 2)))
     R = np.where(good[:, None, None], T, 0.0)[:, :3, :3]
     return good & (np.abs(R @ R.mT - np.eye(3)) < 1e-3).all((1, 2)) & (np.linalg.det(R) > 0)
 
 
 def _are_lenses(K: Float[np.ndarray, "frames 3 3"]) -> Bool[np.ndarray, " frames"]:
     focal = K[:, [0, 1], [0, 1]]
-    return (np.abs(K) < _FARTHEST).all((1, 2)) & (focal > 1).all(1)
+    return np.asarray((np.abs(K) < _FARTHEST).all((1, 2)) & (focal > 1).all(1))
 
 
 def _in_one_place(T_world_camera: Float[np.ndarray, "frames 4 4"]) -> Float[np.ndarray, "frames 4 4"]:
@@ -207,7 +207,8 @@ def _of_rows(body: ObservedBody, rows: Int[np.ndarray, " n"] | Bool[np.ndarray, 
 def finite_rows(body: ObservedBody) -> ObservedBody:
     """The rows in which every number of a body is sensible and he is before the camera; a confidence that is no number
     is none."""
-    good: np.ndarray = (np.abs(body.body_pose) < _TURNED).all((1, 2)) & (np.abs(body.global_orient) < _TURNED).all(1)
+    good = np.asarray((np.abs(body.body_pose) < _TURNED).all((1, 2)))
+    good &= (np.abs(body.global_orient) < _TURNED).all(1)
     good &= (body.transl[:, 2] > 0.1) & (np.abs(body.transl) < _FAR_BODY).all(1)
     good &= bool((np.abs(body.betas) < _SHAPED).all())
     body = body if good.all() else _of_rows(body, good)
