@@ -106,10 +106,12 @@ def _linearize(
         if isinstance(term, CondensedTerm):
             for condensed in term.condense(values):
                 equations.add_condensed(condensed)
-    for variable in variables:
-        if variable.free is not None:
-            fixed = torch.nonzero(variable.free == 0)[:, 0]
-            equations.freeze((layout.columns[variable.name][:, None] + fixed).reshape(-1))
+    fixed = [
+        (layout.columns[v.name][:, None] + torch.nonzero(v.free == 0)[:, 0]).reshape(-1)
+        for v in variables
+        if v.free is not None
+    ]
+    equations.freeze(torch.cat([torch.zeros(0, dtype=torch.long), *fixed]))
     return equations
 
 
