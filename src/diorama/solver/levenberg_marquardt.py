@@ -65,7 +65,8 @@ def _solve(
 ) -> Solution:  # fmt: skip
     current = dict(values)
     layout = Layout.of(variables, current)
-    cost = initial = _cost(terms, current)
+    costs = _costs(terms, current)
+    cost = initial = _total(costs)
     damping, growth, quiet, done = config.initial_damping, 2.0, 0, 0
     while done < config.iterations:
         done += 1
@@ -74,10 +75,11 @@ def _solve(
         while damping < config.max_damping and not improved:
             step = _step(equations, damping)
             trial = None if step is None else _retract(variables, layout, current, step)
-            trial_cost = np.inf if trial is None else _cost(terms, trial)
+            trial_costs = [] if trial is None else _costs(terms, trial)
+            trial_cost = _total(trial_costs)
             if trial is not None and trial_cost < cost:
                 quiet = quiet + 1 if cost - trial_cost < config.tolerance * cost else 0
-                current, cost, improved = trial, trial_cost, True
+                current, costs, cost, improved = trial, trial_costs, trial_cost, True
                 damping, growth = max(damping / 3, 1e-9), 2.0
             else:
                 damping, growth = damping * growth, growth * 2
@@ -86,11 +88,15 @@ def _solve(
         if not improved or quiet >= 2:
             break
     logger.debug("cost %.4g -> %.4g in %d iterations, damping %.2g", initial, cost, done, damping)
-    return Solution(current, initial, cost, done, {t.name: float(t.cost(current)) for t in terms})
+    return Solution(current, initial, cost, done, {t.name: c for t, c in zip(terms, costs, strict=True)})
 
 
-def _cost(terms: Sequence[Term | CondensedTerm], values: Values) -> float:
-    total = float(sum(term.cost(values) for term in terms))
+def _costs(terms: Sequence[Term | CondensedTerm], values: Values) -> list[float]:
+    return [float(term.cost(values)) for term in terms]
+
+
+def _total(costs: Sequence[float]) -> float:
+    total = sum(costs)
     return total if np.isfinite(total) else float("inf")
 
 
