@@ -16,6 +16,9 @@ from diorama.solver.threads import one_thread
 from diorama.solver.variables import Variable
 
 logger = logging.getLogger(__name__)
+# A step that fails although it promised less than this share of the tolerance failed by rounding: shorter ones promise
+# still less.
+_FUTILE = 0.01
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ def _solve(
                 quiet = quiet + 1 if cost - trial_cost < config.tolerance * cost else 0
                 current, costs, cost, improved = trial, trial_costs, trial_cost, True
                 damping, growth = max(damping / 3, 1e-9), 2.0
+            elif step is not None and -float(equations.gradient @ step) < _FUTILE * config.tolerance * cost:
+                break
             else:
                 damping, growth = damping * growth, growth * 2
         if watch:
