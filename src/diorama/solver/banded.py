@@ -57,7 +57,7 @@ class Layout:
 @dataclass
 class NormalEquations:
     """J'WJ and J'Wr. `lower` (bandwidth, band) holds the lower band by columns as LAPACK wants it, `coupling` the rows of
-    the border against the band, `border` the border itself. `flat` is the memory of `lower` with one more cell, into
+    the border against the band, `border` the border itself. `flat` is the memory of `lower` after one more cell, into
     which entries above the diagonal fall."""
 
     flat: Tensor
@@ -79,7 +79,7 @@ class NormalEquations:
     def lower(self) -> Tensor:
         """The lower band (bandwidth, band)."""
         band = self.layout.band
-        return self.flat[:-1].view(max((len(self.flat) - 1) // max(band, 1), 1), band)
+        return self.flat[1:].view(max((len(self.flat) - 1) // max(band, 1), 1), band)
 
     def add(self, linearized: Linearized, weight: Tensor) -> None:
         """Add one term's blocks; `weight` (items, groups). Blocks of values that are no variables are left out."""
@@ -127,8 +127,9 @@ class NormalEquations:
 
     def _add_band(self, product: Tensor, index: Tensor) -> None:
         """The lower triangle goes into the band; entries above the diagonal are their mirror images, and left out."""
-        down = index[:, :, None] - index[:, None, :]
-        cell = torch.where(down >= 0, down * self.layout.band + index[:, None, :], len(self.flat) - 1)
+        row, column = index * self.layout.band, index * (self.layout.band - 1)
+        # Entry (row - column) * band + column, from 1 on; negative above the diagonal.
+        cell = ((1 + row)[:, :, None] - column[:, None, :]).clamp_min_(0)
         self.flat.index_add_(0, cell.reshape(-1), product.reshape(-1))
 
     def freeze(self, columns: Tensor) -> None:
@@ -139,7 +140,7 @@ class NormalEquations:
         below = torch.arange(len(lower))[:, None]
         before = inside - below
         # What would lie before the first column falls into the spare cell.
-        self.flat[torch.where(before >= 0, below * band + before, len(self.flat) - 1)] = 0
+        self.flat[torch.where(before >= 0, 1 + below * band + before, 0)] = 0
         lower[:, inside] = 0
         lower[0, inside] = 1
         self.coupling[:, inside] = 0
@@ -207,9 +208,10 @@ def _gram(
     for start in range(0, size, block):
         stop, low = min(start + block, size), max(0, start - reach + 1)
         begun = int(np.searchsorted(first, stop))
-        down = np.arange(start, stop)[:, None] - np.arange(low, stop)
+        across = np.arange(low, stop)[:, None]
+        down = np.arange(start, stop) - across
         inside = (down >= 0) & (down < reach)
-        panel = np.where(inside, factor[np.where(inside, down, 0), np.arange(low, stop)], 0.0)
+        panel = np.where(inside, factor[np.where(inside, down, 0), across], 0.0).T
         rows = out[start:stop, :begun] - panel[:, : start - low] @ out[low:start, :begun]
         rows = scipy.linalg.solve_triangular(panel[:, start - low :], rows, lower=True, check_finite=False)
         out[start:stop, :begun] = rows
