@@ -180,13 +180,11 @@ class UnknownPerson:
         kept = self._kept.get("rest_derivative")
         if kept and kept[0][0] is betas:
             return kept[1]  # type: ignore[return-value]
-        ahead = [self.rest(betas[0] + step * e) for e in torch.eye(betas.shape[1], dtype=betas.dtype)]
-        behind = [self.rest(betas[0] - step * e) for e in torch.eye(betas.shape[1], dtype=betas.dtype)]
-        slopes = [
-            torch.stack([(a[i] - b[i]) / (2 * step) for a, b in zip(ahead, behind, strict=True)], -1) for i in (0, 1)
-        ]
-        self._kept["rest_derivative"] = ((betas,), (slopes[0], slopes[1]))
-        return slopes[0], slopes[1]
+        steps = step * torch.eye(betas.shape[1], dtype=betas.dtype)
+        moved = torch.func.vmap(self.rest)(torch.cat([betas + steps, betas - steps]))
+        joints, points = (((m[: len(steps)] - m[len(steps) :]) / (2 * step)).movedim(0, -1).contiguous() for m in moved)
+        self._kept["rest_derivative"] = ((betas,), (joints, points))
+        return joints, points
 
 
 def stature_slope(stature: Callable[[Tensor], float], first: Tensor) -> Float[Tensor, " betas"]:
