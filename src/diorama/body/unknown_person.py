@@ -116,6 +116,11 @@ class UnknownPerson:
         """Positions of point names."""
         return torch.tensor([list(self.point_names).index(name) for name in names])
 
+    def turning(self, index: Int[Tensor, " points"]) -> int:
+        """How many of the rotations' tangent entries, from the first on, can move any of these points: joints come after
+        their parents."""
+        return 3 * (1 + int(self.owner[index].max())) if len(index) else 0
+
     def points(self, values: Values, with_jacobian: bool) -> PosedPoints:
         """All named points. Kept until a value changes, since many terms ask for the same points in turn."""
         key = (values[self.transl], values[self.rotations], values[self.betas])
@@ -144,7 +149,8 @@ class UnknownPerson:
         """Blocks by rotations and shape of a residual of the points `plus`, less the points `minus` if there are any."""
         assert posed.by_rotations is not None
         rows = torch.arange(self.frames)
-        turn = posed.by_rotations[:, plus] - (posed.by_rotations[:, minus] if len(minus) else 0)
+        turning = posed.by_rotations[..., : self.turning(torch.cat([plus, minus]))]
+        turn = turning[:, plus] - (turning[:, minus] if len(minus) else 0)
         blocks = [Block(self.rotations, rows, outer @ turn)]
         if self.shape_is_free:
             assert posed.by_betas is not None

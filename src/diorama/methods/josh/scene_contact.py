@@ -241,6 +241,7 @@ def scene_contact_term(
 ) -> Term:
     """Eq. 5: sites in contact lie on the scene. `focal` px are the keyframes' first estimates."""
     index = person.index(sites)[contacts.site]
+    turning = person.turning(index)
     ray = torch.cat([contacts.pixel / focal[contacts.key, None], torch.ones(len(contacts), 1, dtype=torch.float64)], 1)
     across = weight**0.5 * contacts.across
 
@@ -258,12 +259,13 @@ def scene_contact_term(
             return Linearized(residual)
         assert posed.by_rotations is not None
         by_world = (across @ R.mT)[:, None]
+        turn = posed.by_rotations[contacts.row, index, :, :turning][:, None]
         by_scene = -(across @ scene[..., None])[:, None]
         ones = torch.cat([torch.ones(len(contacts), 1, dtype=torch.float64), contacts.nodes], 1)
         bent = scene * torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
         blocks = [
             Block(person.transl, contacts.row, by_world),
-            Block(person.rotations, contacts.row, by_world @ posed.by_rotations[contacts.row, index][:, None]),
+            Block(person.rotations, contacts.row, by_world @ turn),
             Block(CAMERA_ROTATIONS, contacts.key, (across @ skew(site))[:, None]),
             Block(CAMERA_CENTRES, contacts.key, -by_world),
             Block(LOG_DEPTH, contacts.key, by_scene * ones[:, None, None]),
