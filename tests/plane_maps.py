@@ -11,7 +11,7 @@ FARTHEST = 60.0
 GROUND = (0.0, np.cos(np.radians(20)), np.sin(np.radians(20)), 1.5)
 
 
-def plane_maps(planes, rows=None, cells=(48, 32), grid=(3, 2), distortion=0.0):
+def plane_maps(planes, rows=None, cells=(120, 80), grid=(3, 2), distortion=0.0):
     """Maps of one plane (a, b, c, d) per keyframe, a X + b Y + c Z = d in its camera's frame; 0 where it is not seen.
 
     Every keyframe has another focal length and principal point.

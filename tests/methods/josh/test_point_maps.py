@@ -31,7 +31,7 @@ def first(count):
 
 
 def test_planes_are_exact_between_pixels():
-    maps = plane_maps([WALL, GROUND, WALL])
+    maps = plane_maps([WALL, GROUND, WALL], cells=CELLS)
     pixels, keys = pixels_inside(300), np.arange(300) % 3
     found = maps.depth_at(pixels, keys)
     for key, plane in enumerate((WALL, GROUND, WALL)):
@@ -44,7 +44,7 @@ def test_planes_are_exact_between_pixels():
 
 def test_centres_of_pixels_are_at_half_integers():
     """There the map's own value comes back, whatever is beside it; a shift by one source pixel would show."""
-    maps = plane_maps([WALL])
+    maps = plane_maps([WALL], cells=CELLS)
     for x, y in ((0, 0), (47, 31), (20, 11)):
         alone = np.zeros_like(maps.background)
         alone[0, y, x] = True
@@ -54,7 +54,7 @@ def test_centres_of_pixels_are_at_half_integers():
 
 
 def test_the_border_has_the_depth_of_the_outermost_pixels():
-    maps = plane_maps([WALL])
+    maps = plane_maps([WALL], cells=CELLS)
     corners = np.array([[0.0, 0.0], [480.0, 0.0], [0.0, 320.0], [480.0, 320.0]])
     np.testing.assert_allclose(maps.depth_at(corners, first(4)), maps.depth[0][[0, 0, -1, -1], [0, -1, 0, -1]])
 
@@ -68,7 +68,7 @@ def test_outside_the_picture_nothing_is_known(pixel):
 
 @pytest.mark.parametrize("hole", ["unknown", "person"])
 def test_next_to_a_hole_nothing_is_known(hole):
-    maps = plane_maps([WALL])
+    maps = plane_maps([WALL], cells=CELLS)
     if hole == "unknown":
         maps.depth[0, 11, 20] = 0
     maps.background[0, 11, 20] = False
@@ -79,7 +79,7 @@ def test_next_to_a_hole_nothing_is_known(hole):
 
 
 def test_between_two_surfaces_is_neither():
-    maps = plane_maps([(0.0, 0.0, 1.0, 4.0)])
+    maps = plane_maps([(0.0, 0.0, 1.0, 4.0)], cells=CELLS)
     maps.depth[0, :, 24:] = 4.0 * 1.3
     steps = np.concatenate([centre_of(23 + share, 9) for share in (0.0, 0.3, 0.7, 1.0)])
     np.testing.assert_allclose(maps.depth_at(steps, first(4)), [4.0, 0, 0, 5.2], rtol=1e-6)
