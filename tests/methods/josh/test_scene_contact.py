@@ -69,7 +69,7 @@ def source_pixel(maps, point, key=0):
 
 
 @pytest.mark.parametrize("above", [0.0, 0.03, -0.05])
-@pytest.mark.parametrize("radius", [0.0, 12.0])
+@pytest.mark.parametrize("radius", [0.0, 12.0, 28.0])
 def test_the_contact_lies_on_the_plane_under_a_foot_that_hides_it(above, radius):
     maps = plane_maps([GROUND])
     foot = on_plane(GROUND, (0.1, 0.05), above)
@@ -89,7 +89,7 @@ def test_the_paper_s_contact_is_the_nearest_pixel():
     """kind "point": a 3D distance along and across the ray from the nearest pixel of the background."""
     config = replace(CONFIG, kind="point")
     maps = plane_maps([GROUND])
-    foot = on_plane(GROUND, (0.1, 0.05))
+    foot = on_plane(GROUND, (0.1, 0.053))
     maps = hidden_disc(maps, source_pixel(maps, foot), 14.0)
     contacts = found_on(maps, [[foot]], config=config)
     y, x = np.nonzero(maps.background[0])
