@@ -53,12 +53,13 @@ def segments_of(rows: Int[np.ndarray, " keys"], config: SegmentConfig) -> list[t
     out, start = [], 0
     while True:
         last = rows[start] + config.frames
-        stop = int(np.searchsorted(rows, last, side="right"))
+        stop = max(int(np.searchsorted(rows, last, side="right")), start + 2)
         if rows[-1] - last <= config.overlap or stop >= len(rows):
             return [*out, (start, len(rows))]
-        stop = max(stop, start + 2)
         out.append((start, stop))
-        start = min(max(int(np.searchsorted(rows, rows[stop - 1] - config.overlap)), start + 1), stop - 1)
+        # The next one shares the overlap, and less of it where it would not reach the keyframe behind a pause.
+        first = max(rows[stop - 1] - config.overlap, rows[stop] - config.frames)
+        start = min(max(int(np.searchsorted(rows, first)), start + 1), stop - 1)
 
 
 def join(
