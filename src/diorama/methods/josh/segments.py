@@ -181,7 +181,9 @@ def _faded_person(before: PlacedPerson, after: PlacedPerson, weight_of: Mapping[
     there = [np.isin(frames, p.frames) for p in (before, after)]
     weight = np.where(there[0] & there[1], [weight_of[int(f)] for f in frames], there[1].astype(float))
     w = torch.from_numpy(weight)
-    transl = (1 - w[:, None]) * before.transl[at[0]] + w[:, None] * after.transl[at[1]]
+    # His shape is another one in every segment, and with it his rest pose: pelvises are faded.
+    pelvis = [p.transl[a] + p.pelvis_rest for p, a in zip((before, after), at, strict=True)]
+    transl = (1 - w[:, None]) * pelvis[0] + w[:, None] * pelvis[1] - before.pelvis_rest
     rotations = _between(before.rotations[at[0]], after.rotations[at[1]], w)
     pick = np.where(weight > 0.5, 1, 0)
     arrays = {
