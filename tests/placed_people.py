@@ -38,7 +38,7 @@ class Pointed(PlacedPerson):
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 9, 3)))
 
     def sites_world(self):
-        return self.points
+        return self.points.copy()
 
 
 def pointed(points, contacts=None, id=1):

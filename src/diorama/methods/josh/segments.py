@@ -1,8 +1,8 @@
 """Long videos: segments of keyframes solved one after the other and joined by a small graph over scale and pose.
 
-Segments share keyframes. Where two of them overlap, maps, cameras and people are the same things seen twice: that gives
-the similarity between them. Scales follow from the maps' and from every segment's own; turns and shifts then follow one
-after the other, and the overlap is faded over, so that nothing jumps.
+Segments share keyframes. Where two of them overlap, maps and cameras are the same things seen twice: that gives the
+similarity between them. Scales follow from the maps' and from every segment's own; turns and shifts then follow from the
+cameras, one after the other, and the overlap is faded over, so that nothing jumps.
 """
 
 from __future__ import annotations
@@ -128,18 +128,14 @@ def _scaled(rows: np.ndarray, world: KeyWorld, scale: float) -> KeyResult:
 def _shared_points(
     later: KeyResult, earlier: KeyResult
 ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]:
-    """What both have seen: camera centres, points one metre along the cameras' axes, and people's joints."""
+    """Camera centres that both have seen, and points one metre along the cameras' axes.
+
+    People do not count: they are known to centimetres, cameras to millimetres.
+    """
     both, mine, theirs = np.intersect1d(later.rows, earlier.rows, return_indices=True)
-    corners = np.concatenate([np.zeros((1, 3)), np.eye(3)])
-    parts = [[apply(r.T_world_camera[i], np.tile(corners, (len(both), 1, 1))).reshape(-1, 3)]
-             for r, i in ((later, mine), (earlier, theirs))]  # fmt: skip
-    for id in later.people.keys() & earlier.people.keys():
-        one, other = later.people[id], earlier.people[id]
-        _, a, b = np.intersect1d(one.frames, other.frames, return_indices=True)
-        if len(a):
-            parts[0].append(one.joints_world()[a].reshape(-1, 3))
-            parts[1].append(other.joints_world()[b].reshape(-1, 3))
-    return np.concatenate(parts[0]), np.concatenate(parts[1])
+    corners = np.tile(np.concatenate([np.zeros((1, 3)), np.eye(3)]), (len(both), 1, 1))
+    one, other = (apply(r.T_world_camera[i], corners).reshape(-1, 3) for r, i in ((later, mine), (earlier, theirs)))
+    return one, other
 
 
 def _moved(part: KeyResult, rotation: np.ndarray, translation: np.ndarray) -> KeyResult:
