@@ -80,3 +80,9 @@ def pelvis_of(seen):
     """Observed pelvis in the camera frame, metres."""
     rest = load_body(seen.body, seen.gender).shaped(torch.from_numpy(seen.betas)).joints_rest[0].double().numpy()
     return seen.transl + rest
+
+
+def test_the_unit_told_is_that_of_the_solved_cameras():
+    _, observations, found = solved(0, "josh")
+    seen, solved_centres = (c.T_world_camera[:, :3, 3] for c in (observations.cameras, found.cameras))
+    assert found.quality["metres_per_unit"] == pytest.approx(umeyama(seen, solved_centres).scale, rel=1e-3)

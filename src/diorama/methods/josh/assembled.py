@@ -163,7 +163,7 @@ def _figures(world: World) -> dict[str, object]:
     return {
         "scale_source": scale.source,
         "scale_spread_percent": scale.spread_percent,
-        "metres_per_unit": scale.metres_per_unit,
+        "metres_per_unit": _metres_per_unit(world),
         "statures_m": {str(p.id): float(p.model.stature(p.betas[0].float())) for p in world.people},
         "up_spread_deg": world.placing.up_spread_degrees,
         "floor_correction_deg": tilt,
@@ -171,6 +171,18 @@ def _figures(world: World) -> dict[str, object]:
         "keyframes": 0 if world.keyed is None else len(world.keyed.rows),
         "dropped": list(world.placing.dropped),
     }
+
+
+def _metres_per_unit(world: World) -> float:
+    """Of the observed cameras, by how far the solved ones are from their middle; the first world's where nothing travels."""
+    seen, first = world.observations.cameras, world.placing.scale.metres_per_unit
+    if seen is None or seen.kind != "translating" or world.keyed is None:
+        return first
+    far = [
+        np.linalg.norm(T[:, :3, 3] - T[:, :3, 3].mean(0), axis=1).mean()
+        for T in (seen.T_world_camera, world.T_world_camera)
+    ]
+    return float(far[1] / far[0]) if far[0] > 0 else first
 
 
 def _person(person: PlacedPerson) -> Person:
