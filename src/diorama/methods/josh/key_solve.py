@@ -103,7 +103,7 @@ def solve_keyframes(
     """The world that fits best; `watch` gets the solution of every round."""
     solution = None
     for number in range(config.rounds):
-        variables, values, terms = build(problem, world, _loosened(config, number))
+        variables, values, terms = build(problem, world, loosened(config, number))
         if not variables:
             break
         if config.solver == "adam":
@@ -119,7 +119,8 @@ def solve_keyframes(
     return world, solution
 
 
-def _loosened(config: KeyConfig, number: int) -> KeyConfig:
+def loosened(config: KeyConfig, number: int) -> KeyConfig:
+    """The deviations of contacts with the scene in round `number`."""
     factor = config.loose[number] if number < len(config.loose) and config.solver == "lm" else 1.0
     contact = config.contact
     wide = replace(

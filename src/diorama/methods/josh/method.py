@@ -32,6 +32,7 @@ from diorama.methods.josh.key_solve import KeyConfig, is_finite, scene_contacts,
 from diorama.methods.josh.person_terms import Observed, PriorConfig
 from diorama.methods.josh.point_maps import PointMaps, point_maps
 from diorama.methods.josh.segments import KeyResult, SegmentConfig, join, segments_of
+from diorama.methods.josh.world_scale import well_scaled
 from diorama.methods.placed_person import PlacedPerson
 from diorama.methods.placing import Placing, PlacingConfig, place_by_feet
 from diorama.methods.placing_trusted import label_contacts, place_as_seen
@@ -215,7 +216,8 @@ def _keyframes(
     worlds: list[KeyWorld] = []
     for start, stop in pieces:
         problem = key_problem(observations, maps.of(np.arange(start, stop)), T, people, evidence, keys)
-        world, _ = solve_keyframes(problem, problem.first, keys)
+        first = well_scaled(problem, problem.first, keys) if believed and keys.solver == "lm" else problem.first
+        world, _ = solve_keyframes(problem, first, keys)
         worlds.append(world if is_finite(world) else problem.first)
     return join(maps.rows, pieces, worlds, config.segments)
 
