@@ -29,7 +29,10 @@ class ContactConfig:
     body's own depth.
 
     "surface": distance from the plane through those pixels, which also sees the ground under a foot that hides it;
-    deviation `sigma` m. "point": the paper's 3D distance from the nearest pixel, with deviations along and across the ray.
+    deviation `sigma` m. Its depth at the site has `leverage` variances of a pixel's at most: pixels on one side only give
+    surfaces that are biased. Somebody with fewer than `few` such contacts, small in the picture, gets his best ones up to
+    `leverage_most`, because without any he would not be part of the scene.
+    "point": the paper's 3D distance from the nearest pixel, with deviations along and across the ray.
     """
 
     kind: Literal["surface", "point"] = "surface"
@@ -41,6 +44,8 @@ class ContactConfig:
     nearest: int = 40
     fewest: int = 8
     leverage: float = 0.08
+    leverage_most: float = 0.4
+    few: int = 6
     reach: float = 0.3
     prior_metres: float = 0.2
     prior_share: float = 0.03
@@ -187,7 +192,7 @@ def _surface(
     # Variance of the fit at the site, in variances of a pixel: large where the pixels lie on a line or all on one side.
     normal = np.einsum("nk,nki,nkj->nij", weight, design, design) + ridge
     leverage = np.linalg.inv(normal)[:, 0, 0]
-    enough = ((weight > 0.25).sum(1) >= config.fewest) & (leverage < config.leverage)
+    enough = ((weight > 0.25).sum(1) >= config.fewest) & _well_seen(leverage, config)
     fit = fit * middle[:, None]
     fit[:, 1:] /= spread[:, 0]
     focal = (maps.focal[key] * np.exp(log_focal))[:, None]
@@ -201,6 +206,14 @@ def _surface(
     items = np.arange(len(key))
     found = np.where(near.used.any(1), near.depth[items, first], np.nan)
     return found, plane, near.pixel[items, first]
+
+
+def _well_seen(leverage: Float[np.ndarray, " n"], config: ContactConfig) -> Bool[np.ndarray, " n"]:
+    """Surfaces with pixels all around the site; of a person who has few of them, as many as that of the next best."""
+    limit = config.leverage
+    if len(leverage) and (leverage < limit).sum() < config.few:
+        limit = float(np.clip(np.sort(leverage)[: config.few][-1] * (1 + 1e-9), limit, config.leverage_most))
+    return leverage < limit
 
 
 def _across(
