@@ -22,7 +22,7 @@ CONFIGS = {
 
 def problem(seed):
     """People hold on to tables and never move their feet; their distances are 10 % off, new in every keyframe."""
-    return JoshProblem(seed=seed, keyframes=8, matches=150, window=4, cameras="unit")
+    return JoshProblem(seed=seed, keyframes=7, matches=100, window=3, cameras="unit")
 
 
 @lru_cache(maxsize=8)
@@ -51,10 +51,13 @@ def slide(seed, name):
     return np.mean([np.linalg.norm(np.diff(p.joints_world[:, ANKLES], axis=0), axis=-1).mean() for p in found.people])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_without_contacts_with_the_scene_its_scale_is_lost(seed):
-    assert abs(scale_error(seed, "josh")) < 0.03
-    assert abs(scale_error(seed, "no contact scene")) > 0.1
+@pytest.mark.parametrize("seeds", [(0,), pytest.param((0, 1, 2), marks=pytest.mark.slow)])
+def test_without_contacts_with_the_scene_its_scale_is_lost(seeds):
+    """In the mean: where feet stand before a camera that travels, static contacts tell some of it too."""
+    found, lost = (np.mean([abs(scale_error(s, name)) for s in seeds]) for name in ("josh", "no contact scene"))
+    # Fourteen distances with 10 % noise: 2.7 % are expected of their mean.
+    assert found < 0.05
+    assert lost > 0.1 and lost > 4 * found
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -177,13 +177,26 @@ def test_some_pixels_of_another_surface_do_not_move_the_contact():
 
 def test_a_surface_seen_on_one_side_only_is_not_continued():
     """Leverage: a plane from pixels on one side may be wrong where the site is; around it, it may not."""
+    strict = replace(CONFIG, few=0)
     maps = plane_maps([GROUND])
     foot = on_plane(GROUND, (0.1, 0.05))
     x = (source_pixel(maps, foot)[0] / CELL - 0.5) - np.arange(120)
     for near, seen in ((3.0, np.abs(x) > 3), (0.0, x > 3)):
         cut = replace(maps, background=maps.background & seen[None, None])
-        assert len(found_on(cut, [[foot]])) == (1 if near else 0)
-        assert len(found_on(cut, [[foot]], config=replace(CONFIG, leverage=np.inf))) == 1
+        assert len(found_on(cut, [[foot]], config=strict)) == (1 if near else 0)
+        assert len(found_on(cut, [[foot]], config=replace(strict, leverage=np.inf))) == 1
+
+
+def test_people_with_few_good_contacts_get_their_next_best():
+    """As many as `few`, and none beyond the worst that is allowed."""
+    maps = plane_maps([GROUND])
+    foot = on_plane(GROUND, (0.1, 0.05))
+    x = (source_pixel(maps, foot)[0] / CELL - 0.5) - np.arange(120)
+    cut = replace(maps, background=maps.background & (x > 3)[None, None])
+    sites = [[on_plane(GROUND, (0.1 + 0.02 * n, 0.05)) for n in range(-4, 5)]]
+    allowed = [len(found_on(cut, sites, config=replace(CONFIG, few=few, leverage_most=np.inf))) for few in (0, 5, 8)]
+    assert allowed[1:] == [5, 8] and allowed[0] < 5
+    assert len(found_on(cut, sites, config=replace(CONFIG, few=8, leverage_most=CONFIG.leverage))) == allowed[0]
 
 
 def test_too_few_pixels_are_no_surface():

@@ -25,8 +25,9 @@ _MISSED = 5.0
 
 def well_scaled(problem: KeyProblem, world: KeyWorld, config: KeyConfig) -> KeyWorld:
     """The world at the scale of least misfit among those tried: cameras about the first one and maps, people in their
-    places before their cameras. Worlds without people, and cameras that do not travel, stay as they are."""
-    if problem.kind != "translating" or not problem.people:
+    places before their cameras. Worlds without people, and cameras that do not travel, stay as they are; so do all worlds if
+    there is no contact scene loss, whose basin this looks for."""
+    if problem.kind != "translating" or not problem.people or not config.contact_scene:
         return world
     loose = loosened(config, 0)
     loose = replace(loose, static_sigma=_SLIDES * loose.static_sigma)
@@ -53,8 +54,6 @@ def _misfit(problem: KeyProblem, world: KeyWorld, config: KeyConfig) -> float:
     """Cost of all terms but the matches, which know no scale."""
     _, values, terms = build(problem, world, config)
     cost = sum(float(term.cost(values)) for term in terms if not isinstance(term, CondensedTerm))
-    if not config.contact_scene:
-        return cost
     missing = sum(
         _contacts(seen, config) - len(key_contacts(seen, placed, problem, world, config))
         for seen, placed in zip(problem.people, world.people, strict=True)
