@@ -14,8 +14,10 @@ from diorama.methods.josh.first_world import contact_scales, key_problem, lastin
 from diorama.methods.josh.key_solve import KeyConfig, key_contacts, scene_contacts
 from diorama.methods.josh.point_maps import point_maps
 from diorama.methods.placed_person import place
+from diorama.observations import Matches, Source
 from diorama.synthetic.josh_problem import EXACT_PROBLEM, JoshProblem, josh_problem
 from placed_people import pelvis_of, person_of
+from plane_maps import plane_maps
 
 SMALL = {"keyframes": 5, "matches": 150, "people": 2, "depth_step": 8, "mask_step": 4}
 FACTORS = replace(EXACT_PROBLEM, depth_scale=0.7, depth_keyframes=0.2, **SMALL)
@@ -82,20 +84,37 @@ def test_a_quarter_of_wrong_matches_leaves_the_median():
     np.testing.assert_allclose(found, true_scales(truth, seen), atol=0.04)
 
 
+def matches_of(matches, rows):
+    names = ("frames_i", "frames_j", "xy_i", "xy_j", "confidence")
+    return replace(matches, **{n: getattr(matches, n)[rows] for n in names})
+
+
 def test_without_parallax_or_matches_no_scale_is_told():
     truth, seen = exact()
     maps, T = maps_of(seen), truth.cameras.T_world_camera
     still = np.tile(T[:1], (5, 1, 1))
     turning = T.copy()
     turning[:, :3, 3] = T[0, :3, 3]
-    few = replace(
-        seen.matches,
-        **{n: getattr(seen.matches, n)[:20] for n in ("frames_i", "frames_j", "xy_i", "xy_j", "confidence")},
-    )
-    for matches, cameras in ((seen.matches, turning), (None, T), (few, T)):
+    wide = np.flatnonzero(seen.matches.frames_j - seen.matches.frames_i == 4)
+    some = [matches_of(seen.matches, wide[:count]) for count in (20, 60)]
+    assert np.isfinite(triangulated_scales(some[1], maps, T)).any()
+    for matches, cameras in ((seen.matches, turning), (None, T), (some[0], T)):
         assert np.isnan(triangulated_scales(matches, maps, cameras)).all()
     # Rays of different pixels from one place meet there: at no depth.
     assert not np.isfinite(triangulated_scales(seen.matches, maps, still)).any()
+
+
+@pytest.mark.parametrize(("depth", "told"), [(4.0, True), (8.0, False)])
+def test_rays_that_are_nearly_parallel_tell_no_depth(depth, told):
+    """A step of a tenth of a metre: 25 and 12 milliradians."""
+    maps = plane_maps([(0.0, 0.0, 1.0, depth / 2)] * 2)
+    T = np.tile(np.eye(4), (2, 1, 1))
+    T[1, 0, 3] = 0.1
+    points = np.random.default_rng(0).uniform((-0.5, -0.3, depth), (0.5, 0.3, depth), (60, 3))
+    xy = [maps.focal[k] * (points - T[k, :3, 3])[:, :2] / depth + maps.centre[k] for k in (0, 1)]
+    matches = Matches(Source("m"), np.zeros(60, int), np.ones(60, int), *xy, np.ones(60))
+    found = triangulated_scales(matches, maps, T)
+    np.testing.assert_allclose(found, np.full(2, np.log(2.0) if told else np.nan), atol=1e-6)
 
 
 def test_contacts_of_people_tell_the_scale_of_all_maps():
