@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+import josh_worlds
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.geometry.transforms import apply, invert
 from diorama.methods.josh.checked import checked
 from diorama.methods.josh.first_world import contact_scales, key_problem, lasting, person_at, triangulated_scales
 from diorama.methods.josh.key_solve import KeyConfig, key_contacts, scene_contacts
-from diorama.methods.josh.point_maps import point_maps
-from diorama.methods.placed_person import place
 from diorama.observations import Matches, Source
 from diorama.synthetic.josh_problem import EXACT_PROBLEM, JoshProblem, josh_problem
+from josh_worlds import placed_people, true_scales
 from placed_people import pelvis_of, person_of
 from plane_maps import plane_maps
 
@@ -27,27 +27,13 @@ CONFIG = KeyConfig()
 
 
 def maps_of(seen, keys=None):
-    maps = point_maps(seen.depth, seen.depth_prior, seen.cameras, seen.tracks.people, (seen.width, seen.height), (3, 2))
-    return maps if keys is None else maps.of(np.asarray(keys))
-
-
-def true_scales(truth, seen):
-    """Logarithms of true depth over the maps'."""
-    known = seen.depth.depth > 0
-    ratio = np.where(known, truth.scene.depth, np.nan) / np.where(known, seen.depth.depth, 1)
-    return np.log(np.nanmedian(ratio, axis=(1, 2)))
+    return josh_worlds.maps_of(seen) if keys is None else josh_worlds.maps_of(seen).of(np.asarray(keys))
 
 
 def true_people(truth, seen, frames=None):
     """Everybody as he is, with the contacts that are labelled; in some frames only."""
-    people = []
-    for body, contacts in zip(seen.bodies.people, seen.contacts.probability, strict=True):
-        model = person_of(1, [0], np.zeros((1, 3))).model
-        stature = float(model.stature(torch.from_numpy(np.asarray(body.betas, np.float32))))
-        person = place(body, model, stature, truth.cameras.T_world_camera, len(CONTACT_SITE_NAMES))
-        person = replace(person, contacts=contacts)
-        people.append(person if frames is None else person_at(person, np.flatnonzero(np.isin(person.frames, frames))))
-    return people
+    people = placed_people(seen, truth.cameras.T_world_camera)
+    return people if frames is None else [person_at(p, np.flatnonzero(np.isin(p.frames, frames))) for p in people]
 
 
 def exact(problem=FACTORS):
