@@ -17,6 +17,8 @@ from diorama.solver import CondensedTerm
 
 # Logarithms of the factors that are tried: 0.6 to 1.65.
 _TRIED = 0.1 * np.arange(-5, 6)
+# Deviations of static contacts are as many times larger meanwhile.
+_SLIDES = 3.0
 # A contact that finds no surface counts as one that misses it by so many deviations.
 _MISSED = 5.0
 
@@ -28,6 +30,7 @@ def well_scaled(problem: KeyProblem, world: KeyWorld, config: KeyConfig) -> KeyW
     if problem.kind != "translating" or not problem.people or not config.contact_scene:
         return world
     loose = loosened(config, 0)
+    loose = replace(loose, static_sigma=_SLIDES * loose.static_sigma)
     worlds = [rescaled(problem, world, float(np.exp(log))) for log in _TRIED]
     misfits = [_misfit(problem, tried, loose) for tried in worlds]
     best = int(np.argmin(misfits))
