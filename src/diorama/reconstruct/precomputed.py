@@ -16,8 +16,11 @@ from diorama.methods.tram import reconstruct_tram
 from diorama.observations import Observations
 from diorama.quality import quality_card
 from diorama.reconstruct.options import Options
+from diorama.reconstruct.preflight import check_output
 from diorama.reconstruction import TREE, Reconstruction
 
+# Room for a result, at least.
+_MEGABYTES = 20.0
 BASELINES: dict[str, Callable[[Observations], Reconstruction]] = {
     "synchmr": lambda seen: reconstruct_synchmr(None, seen),
     "tram": lambda seen: reconstruct_tram(None, seen),
@@ -43,7 +46,7 @@ def reconstruct_precomputed(
         stature: known heights, metres by id; with them sizes come from people's stature instead of the observed bodies.
 
     Raises:
-        DioramaError: a wrong folder, file, preset, method or stature.
+        DioramaError: a wrong folder, file, preset, method or stature, or `out` cannot be written.
     """
     known = ("josh", *BASELINES)
     if method not in known:
@@ -52,7 +55,8 @@ def reconstruct_precomputed(
     if heights and method != "josh":
         raise DioramaError("baselines do not use heights", where="--stature", fix="leave it out, or use --method josh")
     out = Path(out)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / TREE).exists())):
+    check_output(out, _MEGABYTES)
+    if out.exists() and any(out.iterdir()) and not (out / TREE).exists():
         raise DioramaError("not an empty folder and not a result", where=out, fix="give a new folder with -o")
     observations = read_precomputed(folder, preset)
     if method == "josh":
