@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from precomputed_folders import FRAMES, HEIGHT, WIDTH, assert_same, edit_json, edit_npz, every_part
 from scipy.spatial.transform import Rotation
 
 from diorama.body.anny import load_free_body
@@ -21,6 +20,7 @@ from diorama.geometry.transforms import apply, invert
 from diorama.methods.observed import reconstruct_observed
 from diorama.synthetic.simulate import PRESETS as SIMULATED
 from diorama.synthetic.simulate import simulate
+from precomputed_folders import FRAMES, HEIGHT, WIDTH, assert_same, edit_json, edit_npz, every_part
 from simulated_world import simulated_world
 
 PAGE = Path(__file__).parents[2] / "docs" / "precomputed.md"

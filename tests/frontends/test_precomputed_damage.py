@@ -7,10 +7,10 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from precomputed_folders import edit_json, edit_npz, every_part
 
 from diorama.errors import DioramaError
 from diorama.frontends.precomputed import read_precomputed, write_precomputed
+from precomputed_folders import edit_json, edit_npz, every_part
 
 
 @pytest.fixture(scope="module")
