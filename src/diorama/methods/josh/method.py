@@ -38,6 +38,7 @@ from diorama.methods.placing import Placing, PlacingConfig, place_by_feet
 from diorama.methods.placing_trusted import label_contacts, place_as_seen
 from diorama.observations import Observations
 from diorama.reconstruction import Reconstruction
+from diorama.solver.threads import one_thread
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,11 @@ def reconstruct_josh(
     Raises:
         DioramaError: the observations hold nothing that can be used, or contradict themselves.
     """
+    with one_thread():
+        return _reconstructed(video, observations, config)
+
+
+def _reconstructed(video: Video | None, observations: Observations, config: JoshConfig) -> Reconstruction:
     times = observations.times
     observations = checked(observations)
     if observations.cameras is None:
