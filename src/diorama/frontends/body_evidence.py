@@ -130,7 +130,8 @@ def gather_evidence(
         (*names, "head_top"),
         torch.from_numpy(times[rows].copy()),
         CameraRows(R_world_camera.mT.contiguous(), torch.zeros(len(rows), 3, dtype=torch.float64), focal),
-        torch.from_numpy(np.nan_to_num(np.concatenate([normalised, crown_seen], 1), posinf=0, neginf=0)) * focal[:, None, None],
+        torch.from_numpy(np.nan_to_num(np.concatenate([normalised, crown_seen], 1), posinf=0, neginf=0))
+        * focal[:, None, None],
         sigma,
         confidence,
         directions,
