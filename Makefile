@@ -46,8 +46,8 @@ test-browser: .venv/.installed
 	$(BIN)/python -m pytest -q -m browser
 
 lint: .venv/.installed
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --no-cache --check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/pyright
 
 format: .venv/.installed

@@ -1,4 +1,4 @@
-"""Threads: the small matrices of a solve are slower on two threads than on one, and several times slower on a busy machine."""
+"""Threads: the small matrices of a solve are slower on two threads than on one, several times so on a busy machine."""
 
 from __future__ import annotations
 
