@@ -52,12 +52,12 @@ class Pi3Config:
 
     @classmethod
     def base(cls) -> Pi3Config:
-        """ViT-B wide, a size of ours: 300 M parameters."""
+        """ViT-B wide, a size of ours: 371 M parameters."""
         return cls(DinoConfig.base(), 24)
 
     @classmethod
     def small(cls) -> Pi3Config:
-        """ViT-S wide, a size of ours: 67 M parameters."""
+        """ViT-S wide, a size of ours: 61 M parameters."""
         return cls(DinoConfig.small(), 12, head_depth=3, camera_width=256)
 
     @classmethod

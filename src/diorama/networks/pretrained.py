@@ -176,13 +176,13 @@ def _configuration(published: Published, path: Path | None) -> tuple[Any, str]:
         about = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(about, dict) or "diorama" not in about:
             return published.full(), published.licence
+        if about["diorama"] != published.name:
+            raise DioramaError(
+                f"weights of {about['diorama']!r}, not of {published.name!r}", where=path, fix="load the other network"
+            )
         sizes = unflatten(published.config, about["config"], {})
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DioramaError(f"not a readable configuration ({error})", where=path, fix="save the network again") from error
-    if about["diorama"] != published.name:
-        raise DioramaError(
-            f"weights of {about['diorama']!r}, not of {published.name!r}", where=path, fix="load the other network"
-        )
     return sizes, str(about.get("licence", published.licence))
 
 
