@@ -31,9 +31,7 @@ def test_published_names_and_shapes():
     assert shapes_of(lambda: Pi3(Pi3Config.full())) == published("pi3")
 
 
-@pytest.mark.parametrize(
-    ("size", "name"), [("small", "moge2_vits"), ("base", "moge2_vitb"), ("large", "moge2_vitl")]
-)
+@pytest.mark.parametrize(("size", "name"), [("small", "moge2_vits"), ("base", "moge2_vitb"), ("large", "moge2_vitl")])
 def test_the_encoder_is_moges_too(size, name):
     sizes = getattr(DinoConfig, size)()
     plain = DinoConfig(sizes.width, sizes.depth, sizes.heads, registers=0, mask_token=True)

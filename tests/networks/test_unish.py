@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 import plain_unish
 from diorama.errors import DioramaError
@@ -292,6 +293,30 @@ def test_nothing_waits_for_the_device(single, monkeypatch):
     monkeypatch.setattr("diorama.networks.focal_shift._may_ask", lambda device: False)
     with NoWaiting():
         infer_parts(single)
+
+
+def test_the_heads_query():
+    """HMR 2.0's and VIMO's query is one zero, so only the crop decides; a conditioned one needs its box."""
+    sizes = {"context": 32, "width": 64, "depth": 2, "heads": 2, "head_channels": 32, "mlp": 64}
+    context = torch.randn(3, 12, 32)
+    free = shaken(HmrHead(HmrConfig(conditioned=False, camera=True, keypoints=88, **sizes)))
+    found = free(context)
+    assert found.camera.shape == (3, 3) and found.keypoints.shape == (3, 88)
+    assert torch.equal(found.token, free(context, torch.randn(3, 3)).token)
+    conditioned = shaken(HmrHead(HmrConfig(**sizes)))
+    assert conditioned(context, torch.zeros(3, 3)).camera is None
+    with pytest.raises(ValueError, match="needs bbox_info"):
+        conditioned(context)
+
+
+def test_the_work_is_the_published_modules():
+    """1.94 TFLOP for one frame of 518x294 in the official modules (../shared/specs/unish.md, section 10)."""
+    with torch.device("meta"):
+        network = UniSH(UniSHConfig.full()).eval()
+        parts = torch.empty(1, 1, 3, 294, 518), torch.empty(1, 1, 3, 256, 256), torch.empty(1, 1, 3)
+    with FlopCounterMode(display=False) as counter:
+        network(*parts)
+    assert counter.get_total_flops() / 1e12 == pytest.approx(1.94, abs=0.005)
 
 
 def test_whole_network_needs_no_numbers():

@@ -219,7 +219,7 @@ def test_configurations_that_do_not_hold(network, tmp_path):
     about = json.loads(path.read_text())
     with pytest.raises(DioramaError, match="weights of 'pi3', not of 'unish'"):
         UniSH.from_pretrained(tmp_path)
-    about["config"]["encoder"]["heads"] = "many"
+    about["config"]["encoder"]["heads"] = 0
     path.write_text(json.dumps(about))
     refused(tmp_path, "no network has these sizes", config=None)
     path.write_text("{")

@@ -199,7 +199,10 @@ class HmrHead(nn.Module):
         Args:
             context: tokens of the crops.
             bbox_info: (cx - W/2, cy - H/2, size) of the box in pixels of the picture, divided by the focal length in
-                pixels; only where the query is conditioned.
+                pixels; needed where the query is conditioned.
+
+        Raises:
+            ValueError: the query is conditioned, and there is no bbox_info.
         """
         token = self.transformer(self._query(context, bbox_info), context)
         pose = self.init_body_pose + self.decpose(token)
@@ -213,8 +216,10 @@ class HmrHead(nn.Module):
 
     def _query(self, context: Tensor, bbox_info: Tensor | None) -> Tensor:
         people = len(context)
-        if not self.config.conditioned or bbox_info is None:
+        if not self.config.conditioned:
             return context.new_zeros(people, self.config.query)
+        if bbox_info is None:
+            raise ValueError("a conditioned query needs bbox_info")
         means = torch.cat([self.init_body_pose, self.init_betas, self.init_cam], -1)
         return torch.cat([bbox_info.to(means.dtype), means.expand(people, -1)], -1)
 

@@ -36,7 +36,7 @@ def fetch_from_hub(repository: str, *, revision: str | None = None) -> tuple[Pat
     client = _client()
     try:
         about = client.HfApi().model_info(repository, revision=revision, files_metadata=True)
-    except Exception as error:  # noqa: BLE001 (a dozen kinds of the client and of its network library)
+    except Exception as error:  # any of a dozen kinds of the client and of its network library
         raise _unreachable(repository, error) from error
     files = {sibling.rfilename: sibling for sibling in about.siblings or []}
     logger.info("%s at commit %s", repository, about.sha)
@@ -87,7 +87,7 @@ def weights_among(names: list[str], where: object) -> str:
 def _fetched(client: Any, repository: str, commit: str, file: Any) -> Path:
     try:
         path = Path(client.hf_hub_download(repository, file.rfilename, revision=commit))
-    except Exception as error:  # noqa: BLE001 (as above)
+    except Exception as error:
         raise _unreachable(repository, error) from error
     stated = file.lfs
     if stated is not None:

@@ -118,6 +118,9 @@ class PatchHead(nn.Module):
 class Pi3(nn.Module):
     """See the module's text; parameter names and shapes of `Pi3Config.full()` are those of the published checkpoint."""
 
+    image_mean: Tensor
+    image_std: Tensor
+
     def __init__(self, config: Pi3Config) -> None:
         super().__init__()
         self.config = config
@@ -142,9 +145,7 @@ class Pi3(nn.Module):
         start_linear_layers(self)
         self.conf_decoder.load_state_dict(self.point_decoder.state_dict())
 
-    def forward(
-        self, images: Float[Tensor, "batch frames 3 height width"], *, release: bool = False
-    ) -> SceneOutput:
+    def forward(self, images: Float[Tensor, "batch frames 3 height width"], *, release: bool = False) -> SceneOutput:
         """All frames of each clip at once.
 
         Args:
@@ -189,9 +190,7 @@ class Pi3(nn.Module):
         tokens = torch.cat([registers.to(patches.dtype), patches], 1)
         positions = grid_positions(rows, columns, registers=self.config.registers, device=images.device)
         channels = self.config.encoder.width // self.config.encoder.heads
-        table = rotary(
-            positions, channels, base=self.config.rope_base, dtype=tokens.dtype, rounded_angles=release
-        )
+        table = rotary(positions, channels, base=self.config.rope_base, dtype=tokens.dtype, rounded_angles=release)
         return self._alternate(tokens, clips, table), table
 
     def _alternate(self, tokens: Tensor, clips: int, table: Rotary) -> Tensor:

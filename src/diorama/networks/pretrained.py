@@ -5,7 +5,6 @@ A folder of ours holds `model.safetensors` and `config.json` (which network, its
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -149,7 +148,7 @@ def load_strictly(
 
 
 def _count(names: list[str], what: str) -> str:
-    """"3 missing (a, b, c)"; long lists are cut, with their count."""
+    """ "3 missing (a, b, c)"; long lists are cut, with their count."""
     if not names:
         return ""
     rest = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -182,7 +181,9 @@ def _configuration(published: Published, path: Path | None) -> tuple[Any, str]:
             )
         sizes = unflatten(published.config, about["config"], {})
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DioramaError(f"not a readable configuration ({error})", where=path, fix="save the network again") from error
+        raise DioramaError(
+            f"not a readable configuration ({error})", where=path, fix="save the network again"
+        ) from error
     return sizes, str(about.get("licence", published.licence))
 
 
@@ -192,7 +193,6 @@ def _on_meta(published: Published, config: Any, where: Path) -> nn.Module:
         with torch.device("meta"):
             return published.build(config)
     except (TypeError, ValueError, RuntimeError, AttributeError, ZeroDivisionError) as error:
-        sizes = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else config
         raise DioramaError(
-            f"no network has these sizes: {str(sizes)[:200]}", where=where, fix="see the presets of its configuration"
+            f"no network has these sizes: {str(config)[:200]}", where=where, fix="see the presets of its configuration"
         ) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import torch
 from jaxtyping import Float
@@ -117,7 +116,6 @@ class UniSH(nn.Module):
     float32, as in the release.
     """
 
-
     def __init__(self, config: UniSHConfig) -> None:
         super().__init__()
         self.config = config
@@ -158,7 +156,8 @@ class UniSH(nn.Module):
         """The scene branch, its cameras in the first camera's frame."""
         scene = self.pi3(images, release=release)
         T = scene["T_world_camera"]
-        return {**scene, "T_world_camera": rigid_inverse(T[:, :1]) @ T}
+        scene["T_world_camera"] = rigid_inverse(T[:, :1]) @ T
+        return scene
 
     def person(
         self,

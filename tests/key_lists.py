@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
 
 
 def published(name: str) -> dict[str, tuple[int, ...]]:
