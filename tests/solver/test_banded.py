@@ -7,7 +7,7 @@ import torch
 
 from diorama.geometry.rotations import exp_so3
 from diorama.solver import Block, Condensed, CondensedTerm, Linearized, LMConfig, Span, Term, Variable, solve
-from diorama.solver.banded import Layout, NormalEquations, _forward, bandwidth_of
+from diorama.solver.banded import Layout, NormalEquations, _chain_ends, _gram, bandwidth_of
 from diorama.solver.levenberg_marquardt import _linearize
 
 
@@ -196,7 +196,7 @@ def test_the_band_is_as_wide_as_what_is_tied_and_no_wider():
     (0, 1, 1, 1), (1, 5, 2, 3), (2, 96, 10, 2), (3, 97, 10, 2), (4, 250, 1, 4), (5, 200, 120, 3), (6, 300, 97, 1),
     (7, 40, 40, 2),
 ])  # fmt: skip
-def test_the_blockwise_forward_solve_equals_lapack(seed, size, reach, columns):
+def test_products_of_blockwise_forward_solves_equal_lapacks(seed, size, reach, columns):
     rng = np.random.default_rng(seed)
     down = np.arange(size)[:, None] - np.arange(size)
     lower = np.where((down >= 0) & (down < reach), 0.3 * rng.normal(size=(size, size)) / np.sqrt(reach), 0)
@@ -208,9 +208,23 @@ def test_the_blockwise_forward_solve_equals_lapack(seed, size, reach, columns):
     for below in range(1, reach):
         factor[below, size - below :] = np.nan
     right = rng.normal(size=(size, columns))
-    expected = scipy.linalg.solve_triangular(lower, right, lower=True)
-    np.testing.assert_allclose(_forward(np.nan_to_num(factor, nan=7.0), right), expected, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(_forward(factor, right, block=17), expected, rtol=1e-9, atol=1e-9)
+    for column, start in enumerate(rng.integers(0, size, columns)):
+        right[:start, column] = 0
+    half = scipy.linalg.solve_triangular(lower, right, lower=True)
+    expected = half.T @ half
+    np.testing.assert_allclose(_gram(np.nan_to_num(factor, nan=7.0), right), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(_gram(factor, right, block=17), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chains_end_where_the_band_falls_apart(seed):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 9, 6)
+    dense = scipy.linalg.block_diag(*(np.ones((size, size)) for size in sizes))
+    band = np.zeros((8, len(dense)))
+    for below in range(8):
+        band[below, : len(dense) - below] = dense.diagonal(-below)
+    assert _chain_ends(band) == np.cumsum(sizes).tolist()
 
 
 def test_a_matrix_that_is_not_positive_definite_is_said():

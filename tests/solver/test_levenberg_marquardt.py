@@ -6,7 +6,7 @@ import scipy.optimize
 import torch
 
 from diorama.geometry.rotations import exp_so3, log_so3
-from diorama.solver import GemanMcClure, Huber, Linearized, LMConfig, Term, Variable, autodiff_term, solve
+from diorama.solver import Block, GemanMcClure, Huber, Linearized, LMConfig, Term, Variable, autodiff_term, solve
 from diorama.solver.banded import Layout, NormalEquations, bandwidth_of
 
 torch.set_default_dtype(torch.float32)
@@ -133,3 +133,19 @@ def pull(values, with_jacobian):
     residual = (values["x"] - 3.0)[:, None]
     eye = torch.eye(2, dtype=torch.float64)[None, None]
     return Linearized(residual, [Block("x", torch.tensor([0]), eye)] if with_jacobian else [])
+
+
+def test_a_step_that_promises_nothing_is_not_tried_in_ever_shorter_forms():
+    """At the optimum, next to a large constant, no step lowers the sum: one trial shows it."""
+    trials = []
+    eye = torch.eye(2).double()[None, None]
+
+    def pull(values, with_jacobian):
+        trials.append(with_jacobian)
+        blocks = [Block("x", torch.tensor([0]), eye)] if with_jacobian else []
+        return Linearized((values["x"] - 3)[:, None], blocks)
+
+    constant = Term("constant", lambda values, with_jacobian: Linearized(torch.full((1, 1, 1), 1e3).double()))
+    values = {"x": torch.full((1, 2), 3.0).double() + 1e-9}
+    solution = solve([Variable("x")], values, [Term("pull", pull), constant])
+    assert solution.iterations == 1 and trials == [False, True, False]

@@ -79,9 +79,10 @@ def static_contact_term(
 ) -> Term:
     """Displacement of a point between neighbouring rows over `sigma` metres, weighted by the probability that its contact
     lasts from one row to the next (JOSH, Eq. 6, body against body)."""
-    index = person.index(points)
-    weight = lasting.sqrt() / sigma
-    rows = torch.arange(max(person.frames - 1, 0))
+    touching = lasting.any(0)
+    index = person.index(points)[touching]
+    weight = lasting[:, touching].sqrt() / sigma
+    rows, turning = torch.arange(max(person.frames - 1, 0)), person.turning(index)
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         posed = person.points(values, with_jacobian)
@@ -90,7 +91,7 @@ def static_contact_term(
         if not with_jacobian or not len(rows):
             return Linearized(residual)
         assert posed.by_rotations is not None
-        w, turn = weight[..., None, None], posed.by_rotations[:, index]
+        w, turn = weight[..., None, None], posed.by_rotations[:, index, :, :turning]
         eye = w * torch.eye(3, dtype=torch.float64)
         blocks = [
             Block(person.transl, rows, -eye),

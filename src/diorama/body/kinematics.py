@@ -86,6 +86,9 @@ def attached_point_jacobians(
     is the identity.
     """
     mask = torch.tensor(ancestor_mask(), dtype=points.dtype, device=points.device)[owners]
-    arms = points[:, :, None] - joints[:, None]
-    blocks = -skew(arms) @ rotations[:, None]
-    return (blocks * mask[None, :, :, None, None]).transpose(2, 3)
+    # All joints beside each other, (p - q) and (p_j - q) apart: one product of matrices per frame. q is the pelvis.
+    beside = rotations.permute(0, 2, 1, 3)
+    from_pelvis = -skew(points - joints[:, :1]).flatten(1, 2) @ beside.flatten(2)
+    of_joints = (skew(joints - joints[:, :1]) @ rotations).permute(0, 2, 1, 3)
+    blocks = from_pelvis.view(*points.shape, *beside.shape[2:]) + of_joints[:, None]
+    return blocks * mask[:, None, :, None]

@@ -27,12 +27,11 @@ ANCHORS: dict[str, tuple[float, ...]] = {
 def hat_weights(value: Float[Tensor, ""], anchors: tuple[float, ...]) -> Float[Tensor, " anchors"]:
     """Piecewise-linear weights of the anchors at `value`: they sum to 1; outside the range the end cell is extended."""
     knots = torch.tensor(anchors, dtype=value.dtype, device=value.device)
-    cell = int(torch.searchsorted(knots, value.detach(), right=True).clamp(1, len(anchors) - 1)) - 1
-    fraction = (value - knots[cell]) / (knots[cell + 1] - knots[cell])
-    zero = torch.zeros_like(fraction)
-    parts = [zero] * len(anchors)
-    parts[cell], parts[cell + 1] = 1 - fraction, fraction
-    return torch.stack(parts)
+    # Without branches, so that many bodies can go at once (`torch.func.vmap`).
+    cell = (value.detach() >= knots[1:-1]).sum()
+    fraction = ((value - knots[:-1]) / knots.diff())[cell]
+    places = torch.arange(len(anchors), device=value.device)
+    return torch.where(places == cell, 1 - fraction, torch.where(places == cell + 1, fraction, 0))
 
 
 def corner_weights(phenotypes: Float[Tensor, " 6"]) -> Float[Tensor, " corners"]:

@@ -7,7 +7,7 @@ Rotations and translation are in any frame with fixed axes, called world here. R
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -56,16 +56,17 @@ class UnknownPerson:
         Points: its landmarks by name, its contact sites as `contact/<site>`, its joints as `joint/<name>`, and every
         `surface_step`-th vertex of the fitting subset (0: none) as `surface/<n>`, on the joint that moves it most.
         """
-        model = model.to(dtype=torch.float64)
         chosen = model.subset[::surface_step] if surface_step else model.subset[:0]
         main = model.skin.weights[chosen].argmax(1, keepdim=True)
         marks, sites = model.landmarks.positions, model.contact_sites.positions
         parts = [model.joints, marks, sites, model.joints, model.verts.rows(chosen)]
-        template = torch.cat([part.template for part in parts])
-        directions = torch.cat([part.directions for part in parts], 1)
+        template = torch.cat([part.template for part in parts]).double()
+        directions = torch.cat([part.directions for part in parts], 1).double()
+        # Its mesh is not looked at: only what shapes are made of is needed in this precision.
+        coded = replace(model, corner_codes=None if model.corner_codes is None else model.corner_codes.double())
 
         def rest(betas: Tensor) -> tuple[Tensor, Tensor]:
-            both = template + torch.tensordot(model.shape_code(betas), directions, dims=1)
+            both = template + torch.tensordot(coded.shape_code(betas), directions, dims=1)
             return both[:24], both[24:]
 
         names = [
@@ -115,6 +116,11 @@ class UnknownPerson:
         """Positions of point names."""
         return torch.tensor([list(self.point_names).index(name) for name in names])
 
+    def turning(self, index: Int[Tensor, " points"]) -> int:
+        """How many of the rotations' tangent entries, from the first on, can move any of these points: joints come after
+        their parents."""
+        return 3 * (1 + int(self.owner[index].max())) if len(index) else 0
+
     def points(self, values: Values, with_jacobian: bool) -> PosedPoints:
         """All named points. Kept until a value changes, since many terms ask for the same points in turn."""
         key = (values[self.transl], values[self.rotations], values[self.betas])
@@ -143,7 +149,8 @@ class UnknownPerson:
         """Blocks by rotations and shape of a residual of the points `plus`, less the points `minus` if there are any."""
         assert posed.by_rotations is not None
         rows = torch.arange(self.frames)
-        turn = posed.by_rotations[:, plus] - (posed.by_rotations[:, minus] if len(minus) else 0)
+        turning = posed.by_rotations[..., : self.turning(torch.cat([plus, minus]))]
+        turn = turning[:, plus] - (turning[:, minus] if len(minus) else 0)
         blocks = [Block(self.rotations, rows, outer @ turn)]
         if self.shape_is_free:
             assert posed.by_betas is not None
@@ -179,13 +186,11 @@ class UnknownPerson:
         kept = self._kept.get("rest_derivative")
         if kept and kept[0][0] is betas:
             return kept[1]  # type: ignore[return-value]
-        ahead = [self.rest(betas[0] + step * e) for e in torch.eye(betas.shape[1], dtype=betas.dtype)]
-        behind = [self.rest(betas[0] - step * e) for e in torch.eye(betas.shape[1], dtype=betas.dtype)]
-        slopes = [
-            torch.stack([(a[i] - b[i]) / (2 * step) for a, b in zip(ahead, behind, strict=True)], -1) for i in (0, 1)
-        ]
-        self._kept["rest_derivative"] = ((betas,), (slopes[0], slopes[1]))
-        return slopes[0], slopes[1]
+        steps = step * torch.eye(betas.shape[1], dtype=betas.dtype)
+        moved = torch.func.vmap(self.rest)(torch.cat([betas + steps, betas - steps]))
+        joints, points = (((m[: len(steps)] - m[len(steps) :]) / (2 * step)).movedim(0, -1).contiguous() for m in moved)
+        self._kept["rest_derivative"] = ((betas,), (joints, points))
+        return joints, points
 
 
 def stature_slope(stature: Callable[[Tensor], float], first: Tensor) -> Float[Tensor, " betas"]:
@@ -195,15 +200,14 @@ def stature_slope(stature: Callable[[Tensor], float], first: Tensor) -> Float[Te
     return torch.tensor(slope, dtype=first.dtype) / stature(first[0])
 
 
-def in_statures(term: Term, person: UnknownPerson, stature: Callable[[Tensor], float], first: Tensor) -> Term:
+def in_statures(term: Term, person: UnknownPerson, slope: Float[Tensor, " betas"], first: Tensor) -> Term:
     """A term whose residual is a length, divided by how much taller the person has become than with the shape `first`.
 
     Lengths in metres reward a world that shrinks, people and all: every slide and every gap becomes smaller. Relative to
-    the people nothing is gained. `stature` of a shape is in metres and linear in it.
+    the people nothing is gained. `slope` is the `stature_slope` at `first`; statures are linear in the shape.
     """
     if not person.shape_is_free:
         return term
-    slope = stature_slope(stature, first)
 
     def evaluate(values: Values, with_jacobian: bool) -> Linearized:
         part = term.function(values, with_jacobian)

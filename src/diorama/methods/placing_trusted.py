@@ -34,6 +34,10 @@ from diorama.observations import Observations, ObservedBody, ObservedCameras
 
 # A scene ground more tilted than this against people's own up is a slope, not a sign of gravity (degrees).
 _LEVEL = 3.0
+# The scale is a median over many contacts, which may each be worse than those that hold people.
+_LEVERAGE = 0.4
+# Shares of a body's depth within which scenery is looked at for the scale, one search after the other.
+_NARROWER = (np.inf, 0.4, 0.25)
 
 
 def place_as_seen(
@@ -72,7 +76,7 @@ def place_as_seen(
         usable = np.concatenate(ratios)
         usable = usable[np.isfinite(usable) & (usable > 0)]
         scale, source = (float(np.median(usable)), "feet on one plane") if len(usable) else (1.0, "none: nobody stands")
-    figures = ScaleResult(scale, statures, _spread_percent(around, cameras, maps, config), source)
+    figures = ScaleResult(scale, statures, _spread_percent(around, cameras, maps, config, scale), source)
     origin = foot_of(centres[0], normal, float(centres[0] @ normal))
     placing = Placing(rotation_to_z_up(normal), origin, figures, ground, spread)
     T = metric_cameras(cameras, placing)
@@ -136,13 +140,16 @@ def label_contacts(person: PlacedPerson, observations: Observations) -> Float[np
 
 
 def _ratios(
-    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig
-) -> list[np.ndarray]:
-    """Per person, (depth of a site) / (depth of the scene there, in the maps' unit) over all contacts."""
+    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig,
+    scale: float, share: float,
+) -> list[np.ndarray]:  # fmt: skip
+    """Per person, (depth of a site) / (depth of the scene there, in the maps' unit) over all contacts with scenery within
+    a share of the site's depth, if the maps' unit is `scale` metres."""
     if maps is None or not len(maps.rows):
         return [np.zeros(0) for _ in people]
-    loose = replace(config, kind="surface", depth_share=np.inf)
-    nothing = np.zeros((len(maps.rows), 1 + maps.nodes))
+    loose = replace(config, kind="surface", depth_share=share, leverage=_LEVERAGE)
+    correction = np.zeros((len(maps.rows), 1 + maps.nodes))
+    correction[:, 0] = np.log(scale)
     out = []
     for person in people:
         rows = np.flatnonzero(np.isin(person.frames, maps.rows))
@@ -152,7 +159,7 @@ def _ratios(
         joints = person.joints_world()[rows] @ cameras.T_world_camera[person.frames[rows], :3, :3]
         stature = float(person.model.stature(person.betas[0].float()))
         height = stature * maps.focal[keys] / np.maximum(joints[:, 0, 2], 0.3)
-        found = find_scene_contacts(sites, person.contacts[rows], keys, height, maps, nothing, 0.0, loose)
+        found = find_scene_contacts(sites, person.contacts[rows], keys, height, maps, correction, 0.0, loose)
         out.append(sites[found.row.numpy(), found.site.numpy(), 2] / found.depth.numpy())
     return out
 
@@ -160,17 +167,22 @@ def _ratios(
 def _scale(
     people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig
 ) -> tuple[float, str]:
-    every = np.concatenate([np.zeros(0), *_ratios(people, cameras, maps, config)])
-    if len(every) < 3:
-        return float("nan"), ""
-    return float(np.exp(np.median(np.log(every)))), "contacts of bodies of observed size with the scene"
+    """The median ratio, first with all scenery, then without what lies far before or behind the bodies that it gives."""
+    scale = float("nan")
+    for share in _NARROWER:
+        every = _ratios(people, cameras, maps, config, scale if np.isfinite(scale) else 1.0, share)
+        logs = np.log(np.concatenate([np.zeros(0), *every]))
+        if len(logs) < 3:
+            break
+        scale = float(np.exp(np.median(logs)))
+    return scale, "contacts of bodies of observed size with the scene"
 
 
 def _spread_percent(
-    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig
+    people: list[PlacedPerson], cameras: ObservedCameras, maps: PointMaps | None, config: ContactConfig, scale: float
 ) -> float:
     """Median over people of the robust deviation of their scales, percent."""
-    logs = [np.log(r) for r in _ratios(people, cameras, maps, config) if len(r) > 2]
+    logs = [np.log(r) for r in _ratios(people, cameras, maps, config, scale, _NARROWER[-1]) if len(r) > 2]
     return float(np.median([148.26 * np.median(np.abs(x - np.median(x))) for x in logs])) if logs else float("nan")
 
 

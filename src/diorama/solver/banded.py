@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Layout:
 @dataclass
 class NormalEquations:
     """J'WJ and J'Wr. `lower` (bandwidth, band) holds the lower band by columns as LAPACK wants it, `coupling` the rows of
-    the border against the band, `border` the border itself. `flat` is the memory of `lower` with one more cell, into
+    the border against the band, `border` the border itself. `flat` is the memory of `lower` after one more cell, into
     which entries above the diagonal fall."""
 
     flat: Tensor
@@ -78,7 +79,7 @@ class NormalEquations:
     def lower(self) -> Tensor:
         """The lower band (bandwidth, band)."""
         band = self.layout.band
-        return self.flat[:-1].view(max((len(self.flat) - 1) // max(band, 1), 1), band)
+        return self.flat[1:].view(max((len(self.flat) - 1) // max(band, 1), 1), band)
 
     def add(self, linearized: Linearized, weight: Tensor) -> None:
         """Add one term's blocks; `weight` (items, groups). Blocks of values that are no variables are left out."""
@@ -126,20 +127,21 @@ class NormalEquations:
 
     def _add_band(self, product: Tensor, index: Tensor) -> None:
         """The lower triangle goes into the band; entries above the diagonal are their mirror images, and left out."""
-        down = index[:, :, None] - index[:, None, :]
-        cell = torch.where(down >= 0, down * self.layout.band + index[:, None, :], len(self.flat) - 1)
+        row, column = index * self.layout.band, index * (self.layout.band - 1)
+        # Entry (row - column) * band + column, from 1 on; negative above the diagonal.
+        cell = ((1 + row)[:, :, None] - column[:, None, :]).clamp_min_(0)
         self.flat.index_add_(0, cell.reshape(-1), product.reshape(-1))
 
     def freeze(self, columns: Tensor) -> None:
         """Take unknowns out: their rows and columns become those of the identity, their gradient zero."""
         self.gradient[columns] = 0
-        band = self.layout.band
+        band, lower = self.layout.band, self.lower
         inside, outside = columns[columns < band], columns[columns >= band] - band
-        lower = self.lower
+        below = torch.arange(len(lower))[:, None]
+        before = inside - below
+        # What would lie before the first column falls into the spare cell.
+        self.flat[torch.where(before >= 0, 1 + below * band + before, 0)] = 0
         lower[:, inside] = 0
-        for below in range(1, len(lower)):
-            before = inside[inside >= below] - below
-            lower[below, before] = 0
         lower[0, inside] = 1
         self.coupling[:, inside] = 0
         self.coupling[outside] = 0
@@ -162,15 +164,30 @@ class NormalEquations:
         if band == 0:
             return torch.from_numpy(_positive_solve(border, right))
         lower[0] += damping[:band].numpy()
+        ends = _chain_ends(lower)
         factor = scipy.linalg.cholesky_banded(lower, overwrite_ab=True, lower=True, check_finite=False)
         coupling = self.coupling.numpy()
         shared = np.zeros(len(border))
         if len(border):
-            half = _forward(factor, np.concatenate([coupling, right[None, :band]]).T)
-            schur = border - half[:, :-1].T @ half[:, :-1]
-            shared = _positive_solve(schur, right[band:] - half[:, :-1].T @ half[:, -1])
+            reduced = right[band:].copy()
+            for start, stop in itertools.pairwise((0, *ends)):
+                touched = np.flatnonzero(coupling[:, start:stop].any(1))
+                if not len(touched):
+                    continue
+                columns = np.concatenate([right[None, start:stop], coupling[touched, start:stop]]).T
+                gram = _gram(factor[:, start:stop], columns)
+                border[np.ix_(touched, touched)] -= gram[1:, 1:]
+                reduced[touched] -= gram[1:, 0]
+            shared = _positive_solve(border, reduced)
         inner = scipy.linalg.cho_solve_banded((factor, True), right[:band] - coupling.T @ shared, check_finite=False)
         return torch.from_numpy(np.concatenate([inner, shared]))
+
+
+def _chain_ends(lower: Float[np.ndarray, "bandwidth band"]) -> list[int]:
+    """Where the band falls apart into parts that do not touch each other: one past the last column of each part."""
+    columns = np.arange(lower.shape[1])
+    last = columns + len(lower) - 1 - (lower[::-1] != 0).argmax(0)
+    return (np.flatnonzero(np.maximum.accumulate(last) == columns) + 1).tolist()
 
 
 def _positive_solve(matrix: Float[np.ndarray, "n n"], right: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -178,22 +195,29 @@ def _positive_solve(matrix: Float[np.ndarray, "n n"], right: Float[np.ndarray, "
     return scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix, lower=True, check_finite=False), right)
 
 
-def _forward(
-    factor: Float[np.ndarray, "bandwidth band"], right: Float[np.ndarray, "band columns"], block: int = 96
-) -> Float[np.ndarray, "band columns"]:
-    """L^-1 right for a band Cholesky factor, block by block: with hundreds of columns far faster than LAPACK's tbtrs."""
+def _gram(
+    factor: Float[np.ndarray, "bandwidth band"], columns: Float[np.ndarray, "band n"], block: int = 96
+) -> Float[np.ndarray, "n n"]:
+    """(L^-1 columns)' (L^-1 columns) for a band Cholesky factor L, block by block; a column costs nothing before its first
+    entry that is not zero. With hundreds of columns far faster than LAPACK's tbtrs."""
     reach, size = factor.shape
-    out = right.copy()
+    first = (columns != 0).argmax(0)
+    order = np.argsort(first, kind="stable")
+    first, out = first[order], columns[:, order]
+    gram = np.zeros((len(order), len(order)))
     for start in range(0, size, block):
         stop, low = min(start + block, size), max(0, start - reach + 1)
-        down = np.arange(start, stop)[:, None] - np.arange(low, stop)
+        begun = int(np.searchsorted(first, stop))
+        across = np.arange(low, stop)[:, None]
+        down = np.arange(start, stop) - across
         inside = (down >= 0) & (down < reach)
-        panel = np.where(inside, factor[np.where(inside, down, 0), np.arange(low, stop)], 0.0)
-        out[start:stop] -= panel[:, : start - low] @ out[low:start]
-        out[start:stop] = scipy.linalg.solve_triangular(
-            panel[:, start - low :], out[start:stop], lower=True, check_finite=False
-        )
-    return out
+        panel = np.where(inside, factor[np.where(inside, down, 0), across], 0.0).T
+        rows = out[start:stop, :begun] - panel[:, : start - low] @ out[low:start, :begun]
+        rows = scipy.linalg.solve_triangular(panel[:, start - low :], rows, lower=True, check_finite=False)
+        out[start:stop, :begun] = rows
+        gram[:begun, :begun] += rows.T @ rows
+    back = np.argsort(order)
+    return gram[np.ix_(back, back)]
 
 
 def _accumulate(into: Tensor, product: Tensor, rows: Tensor, columns: Tensor) -> None:

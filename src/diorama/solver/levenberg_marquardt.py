@@ -16,6 +16,9 @@ from diorama.solver.threads import one_thread
 from diorama.solver.variables import Variable
 
 logger = logging.getLogger(__name__)
+# A step that fails although it promised less than this share of the tolerance failed by rounding: shorter ones promise
+# still less.
+_FUTILE = 0.01
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def _solve(
 ) -> Solution:  # fmt: skip
     current = dict(values)
     layout = Layout.of(variables, current)
-    cost = initial = _cost(terms, current)
+    costs = _costs(terms, current)
+    cost = initial = _total(costs)
     damping, growth, quiet, done = config.initial_damping, 2.0, 0, 0
     while done < config.iterations:
         done += 1
@@ -74,11 +78,14 @@ def _solve(
         while damping < config.max_damping and not improved:
             step = _step(equations, damping)
             trial = None if step is None else _retract(variables, layout, current, step)
-            trial_cost = np.inf if trial is None else _cost(terms, trial)
+            trial_costs = [] if trial is None else _costs(terms, trial)
+            trial_cost = _total(trial_costs)
             if trial is not None and trial_cost < cost:
                 quiet = quiet + 1 if cost - trial_cost < config.tolerance * cost else 0
-                current, cost, improved = trial, trial_cost, True
+                current, costs, cost, improved = trial, trial_costs, trial_cost, True
                 damping, growth = max(damping / 3, 1e-9), 2.0
+            elif step is not None and -float(equations.gradient @ step) < _FUTILE * config.tolerance * cost:
+                break
             else:
                 damping, growth = damping * growth, growth * 2
         if watch:
@@ -86,11 +93,15 @@ def _solve(
         if not improved or quiet >= 2:
             break
     logger.debug("cost %.4g -> %.4g in %d iterations, damping %.2g", initial, cost, done, damping)
-    return Solution(current, initial, cost, done, {t.name: float(t.cost(current)) for t in terms})
+    return Solution(current, initial, cost, done, {t.name: c for t, c in zip(terms, costs, strict=True)})
 
 
-def _cost(terms: Sequence[Term | CondensedTerm], values: Values) -> float:
-    total = float(sum(term.cost(values) for term in terms))
+def _costs(terms: Sequence[Term | CondensedTerm], values: Values) -> list[float]:
+    return [float(term.cost(values)) for term in terms]
+
+
+def _total(costs: Sequence[float]) -> float:
+    total = sum(costs)
     return total if np.isfinite(total) else float("inf")
 
 
@@ -106,10 +117,12 @@ def _linearize(
         if isinstance(term, CondensedTerm):
             for condensed in term.condense(values):
                 equations.add_condensed(condensed)
-    for variable in variables:
-        if variable.free is not None:
-            fixed = torch.nonzero(variable.free == 0)[:, 0]
-            equations.freeze((layout.columns[variable.name][:, None] + fixed).reshape(-1))
+    fixed = [
+        (layout.columns[v.name][:, None] + torch.nonzero(v.free == 0)[:, 0]).reshape(-1)
+        for v in variables
+        if v.free is not None
+    ]
+    equations.freeze(torch.cat([torch.zeros(0, dtype=torch.long), *fixed]))
     return equations
 
 

@@ -9,7 +9,7 @@ import torch
 from diorama.body.contact_terms import static_contact_term
 from diorama.body.image_terms import CAMERA_CENTRES, CAMERA_ROTATIONS, LOG_FOCAL, CameraRows
 from diorama.body.motion_terms import pelvis_smoothness_term
-from diorama.body.unknown_person import UnknownPerson, in_statures
+from diorama.body.unknown_person import UnknownPerson, in_statures, stature_slope
 from diorama.geometry.rotations import exp_so3
 from diorama.methods.josh.camera_terms import CameraConfig, anchor_term, depth_terms, focal_term, step_term
 from diorama.methods.josh.match_term import LOG_DEPTH
@@ -93,6 +93,7 @@ def all_terms():
         "pelvis acceleration": pelvis_smoothness_term(person, TIMES, 3.0),
     }  # fmt: skip
     reference = values[person.betas] + 0.4 * make(1, BETAS)
+    slope = stature_slope(stature, reference)
     terms = {
         "anchor": anchor_term(first[0][0], first[1][0], 0.1),
         "steps": step_term(*first, CAMERAS),
@@ -107,8 +108,8 @@ def all_terms():
         "contact with a point": scene[3],
     }
     terms |= {t.name: t for t in depth_terms(0.1 * make(KEYS, 1 + NODES), torch.tensor([0.1, -0.3]).double(), CAMERAS)}
-    terms |= {t.name: t for t in shape_terms(person, stature, reference, False, PRIOR)}
-    terms |= {f"{name} in statures": in_statures(t, person, stature, reference) for name, t in metres.items()}
+    terms |= {t.name: t for t in shape_terms(person, slope, reference, False, PRIOR)}
+    terms |= {f"{name} in statures": in_statures(t, person, slope, reference) for name, t in metres.items()}
     return person, values, terms
 
 
@@ -126,7 +127,8 @@ def test_a_shape_that_is_fixed_has_no_blocks(name):
         term = place_term(person, cameras_of(values), observed_near(person, values, make), PRIOR, 1.0)
     else:
         term = scene_contact_term(person, NAMES[:3], contacts(make, 3), FOCAL, Squared())
-    term = in_statures(term, person, stature, values[person.betas]) if name.endswith("statures") else term
+    slope = stature_slope(stature, values[person.betas])
+    term = in_statures(term, person, slope, values[person.betas]) if name.endswith("statures") else term
     rest = {key: value for key, value in values.items() if key != person.betas}
     assert person.betas not in {b.variable for b in term.function(values, True).blocks}
     part = replace(term, function=lambda v, j: term.function({**v, person.betas: values[person.betas]}, j))
@@ -182,7 +184,8 @@ def test_a_world_that_shrinks_with_its_people_gains_nothing_from_lengths():
     ]
     for term in lengths:
         assert float(term.cost(half)) < 0.9 * float(term.cost(values))
-        relative = in_statures(term, person, tall, torch.zeros(1, 1).double())
+        first = torch.zeros(1, 1).double()
+        relative = in_statures(term, person, stature_slope(tall, first), first)
         assert float(relative.cost(half)) == pytest.approx(float(relative.cost(values)), rel=1e-9), term.name
 
 
@@ -202,7 +205,7 @@ def test_the_prior_is_free_where_people_are_as_observed():
     for term in (
         place_term(person, cameras, observed, PRIOR, 1.0), orient_term(person, cameras, observed, PRIOR, 1.0),
         pose_term(person, observed, PRIOR, 1.0), bias_term(person, 0.1),
-        *shape_terms(person, stature, values[person.betas], True, PRIOR),
+        *shape_terms(person, stature_slope(stature, values[person.betas]), values[person.betas], True, PRIOR),
     ):  # fmt: skip
         assert float(term.cost(values)) < 1e-18, term.name
 

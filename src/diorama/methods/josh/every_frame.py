@@ -70,7 +70,7 @@ class EveryFrameConfig:
     contact_scene: float = 1.0
     keypoints: float = 1.0
     keypoints_beside: float = 0.4
-    iterations: int = 9
+    iterations: int = 20
     stretch: int = 300
     overlap: int = 30
 

@@ -142,18 +142,19 @@ def triangulated_scales(
     )
     ends = [np.searchsorted(maps.rows, f[inside]) for f in (matches.frames_i, matches.frames_j)]
     pixels = [np.asarray(xy, np.float64)[inside] for xy in (matches.xy_i, matches.xy_j)]
+    rays = []
+    for key, xy in zip(ends, pixels, strict=True):
+        flat = maps.straight(xy, key) / maps.focal[key, None]
+        ray = np.concatenate([flat, np.ones((len(flat), 1))], 1)
+        rays.append(np.einsum("nij,nj->ni", T_world_camera[key, :3, :3], ray))
+    length = [np.linalg.norm(ray, axis=1) for ray in rays]
+    normals = np.cross(rays[0], rays[1])
+    size = (normals**2).sum(1)
+    angle = np.sqrt(size) / (length[0] * length[1])
     ratios, of_key = [], []
-    for a, b in ((0, 1), (1, 0)):
-        rays = []
-        for key, xy in ((ends[a], pixels[a]), (ends[b], pixels[b])):
-            flat = maps.straight(xy, key) / maps.focal[key, None]
-            ray = np.concatenate([flat, np.ones((len(flat), 1))], 1)
-            rays.append((T_world_camera[key, :3, :3] @ ray[..., None])[..., 0])
+    for a, b, normal in ((0, 1, normals), (1, 0, -normals)):
         between = T_world_camera[ends[b], :3, 3] - T_world_camera[ends[a], :3, 3]
-        normal = np.cross(rays[0], rays[1])
-        size = (normal**2).sum(1)
-        angle = np.sqrt(size) / (np.linalg.norm(rays[0], axis=1) * np.linalg.norm(rays[1], axis=1))
-        depth = (np.cross(between, rays[1]) * normal).sum(1) / np.maximum(size, 1e-18)
+        depth = (np.cross(between, rays[b]) * normal).sum(1) / np.maximum(size, 1e-18)
         seen = maps.depth_at(pixels[a], ends[a])
         good = (angle > _PARALLAX) & (depth > 0) & (seen > 0)
         ratios.append(np.log(depth[good] / seen[good]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.model import BodyModel
+from diorama.body.unknown_person import stature_slope
 from diorama.frontends.body_evidence import Evidence
 from diorama.methods.josh.correspondences import Carried
 from diorama.methods.josh.person_terms import Observed
@@ -36,6 +38,11 @@ class KeyPerson:
     lasting: Float[np.ndarray, "steps sites"]
     height: Float[np.ndarray, " rows"]
     first_betas: Float[Tensor, "1 betas"]
+
+    @cached_property
+    def stature_slope(self) -> Float[Tensor, " betas"]:
+        """Derivative of log(stature) at the observed shape."""
+        return stature_slope(partial(stature_of, self.model), self.first_betas)
 
 
 @dataclass(frozen=True)
@@ -75,3 +82,8 @@ class KeyWorld:
     def with_people(self, people: tuple[PlacedPerson, ...]) -> KeyWorld:
         """The same world with other people."""
         return replace(self, people=people)
+
+
+def stature_of(model: BodyModel, betas: Tensor) -> float:
+    """Metres."""
+    return float(model.stature(betas.float()))

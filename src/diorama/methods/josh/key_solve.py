@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -21,12 +20,11 @@ from diorama.body.image_terms import (
     direction_term,
     keypoint_term,
 )
-from diorama.body.model import BodyModel
 from diorama.body.motion_terms import joint_limit_term, pelvis_smoothness_term
 from diorama.body.unknown_person import UnknownPerson, in_statures
 from diorama.frontends.body_evidence import LIMBS
 from diorama.methods.josh.camera_terms import CameraConfig, anchor_term, depth_terms, focal_term, step_term
-from diorama.methods.josh.key_problem import SITES, KeyPerson, KeyProblem, KeyWorld
+from diorama.methods.josh.key_problem import SITES, KeyPerson, KeyProblem, KeyWorld, stature_of
 from diorama.methods.josh.match_term import LOG_DEPTH, MatchConfig, match_term
 from diorama.methods.josh.person_terms import (
     PriorConfig,
@@ -156,9 +154,8 @@ def build(
         values[bias_name(person)] = torch.zeros(1, 1, dtype=torch.float64)
         terms += _person(person, seen, placed, problem, world, focal, config)
         if person.shape_is_free:
-            stature = partial(stature_of, seen.model)
             free_body = seen.model.name == FREE_BODY_NAME
-            terms += shape_terms(person, stature, seen.first_betas, free_body, config.prior)
+            terms += shape_terms(person, seen.stature_slope, seen.first_betas, free_body, config.prior)
     return variables, values, terms
 
 
@@ -215,7 +212,7 @@ def _person(
         terms.append(keypoint_term(person, cameras, names, seen.evidence.seen, sigma, GemanMcClure(4.0)))
         terms.append(direction_term(person, LIMBS, seen.evidence.directions_world, limbs))
     lengths = _lengths(person, seen, placed, problem, world, focal, config)
-    return terms + [in_statures(term, person, partial(stature_of, seen.model), seen.first_betas) for term in lengths]
+    return terms + [in_statures(term, person, seen.stature_slope, seen.first_betas) for term in lengths]
 
 
 def _lengths(
@@ -236,11 +233,6 @@ def _lengths(
             loss = config.contact.loss
             terms.append(scene_contact_term(person, SITES, contacts, focal, loss, config.contact_scene))
     return terms
-
-
-def stature_of(model: BodyModel, betas: torch.Tensor) -> float:
-    """Metres."""
-    return float(model.stature(betas.float()))
 
 
 def key_contacts(

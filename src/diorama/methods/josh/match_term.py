@@ -48,92 +48,140 @@ class MatchConfig:
 
 
 class _Sides(NamedTuple):
-    """Some sides at present values; shapes (sides, points, ...)."""
+    """Some sides as they were seen, with the points along the last axis: sums over x, y, z are fast that way."""
 
-    carried: Carried
-    turned: Tensor  # R_j' R_i X
-    shift: Tensor  # (sides, 3): R_j' (c_i - c_j)
-    point: Tensor  # Y
-    by_focal: Tensor  # dY by the logarithm of the focal length
+    source: Tensor
+    target: Tensor
+    focal: tuple[Tensor, Tensor]  # (sides,) of the source, of the target; px
+    pixel: Tensor  # (sides, 2, points)
+    depth: Tensor
+    nodes: Tensor  # (sides, points, nodes)
+    seen: Tensor  # (sides, 2, points)
+    seen_depth: Tensor
+    seen_nodes: Tensor
+    weight_2d: Tensor
+    weight_3d: Tensor
+
+
+class _Now(NamedTuple):
+    """Some sides at present values."""
+
+    sides: _Sides
     relative: Tensor  # (sides, 3, 3): R_j' R_i
     to_camera: Tensor  # (sides, 3, 3): R_j'
-    seen_depth: Tensor
-    seen_ray: Tensor  # (sides, points, 3)
+    shift: Tensor  # (sides, 3): R_j' (c_i - c_j)
+    source_point: Tensor  # (sides, 3, points): X
+    turned: Tensor  # R_j' R_i X
+    point: Tensor  # Y
+    zoomed: Tensor  # (sides,) focal length of the target, px
+    pixels: Tensor  # (sides, 2, points): where Y is seen, px
+    seen_depth: Tensor  # (sides, points)
+    seen_ray: Tensor  # (sides, 3, points)
+    flat: Tensor  # (sides, 2, points) in deviations
+    solid: Tensor  # (sides, 3, points) in deviations: over the depth it is measured at, Y / z_j - ray_j
+
+
+class _Slopes(NamedTuple):
+    """One loss linearised. `pull` is the weighted residual, `along` its sum with the derivatives by Y; the others are
+    derivatives at the chosen points, by Y (sides, 3, components, chosen), and by what else the residual depends on."""
+
+    weight: Tensor  # (sides, points)
+    along: Tensor  # (sides, 3, points)
+    own_focal: Tensor  # (sides,): gradient by the logarithm of the focal length with Y fixed
+    own_depth: Tensor | None  # (sides, points): gradient by the logarithm of the target's depth
+    by_point: Tensor
+    by_focal: Tensor  # (sides, components, chosen)
+    by_depth: Tensor | None
 
 
 def match_term(
     carried: Carried, focal: Float[Tensor, " keys"], longer_side: float, config: MatchConfig
 ) -> CondensedTerm:
     """Both losses of all sides; `focal` px are the keyframes' first estimates."""
-    carried, focal = carried.to(config.device), focal.float().to(config.device)
+    portions = list(_portions(carried.to(config.device), focal.float().to(config.device), config))
     scale_2d = 1 / (config.sigma_2d * longer_side)
+    kept: list[tuple[tuple[Tensor, ...], list[_Now]]] = []
+
+    def carry(values: Values) -> list[_Now]:
+        """All sides at these values; the last ones are kept, since a step that is taken is linearised next."""
+        key = tuple(values[name] for name in _NAMES)
+        if not (kept and all(a is b for a, b in zip(kept[0][0], key, strict=True))):
+            kept.clear()
+            moved = _moved(values, config.device)
+            kept.append((key, [_carry(sides, moved, scale_2d, config) for sides in portions]))
+        return kept[0][1]
 
     def cost(values: Values) -> Tensor:
-        values = _moved(values, config.device)
-        total = values[LOG_DEPTH].new_zeros((), dtype=torch.float64)
-        for sides in _blocks(carried, config):
-            now = _carry(sides, focal, values)
-            flat = (_project(now, focal, values) - sides.seen) * scale_2d
-            total = total + config.weight_2d * _sum(sides.weight, config.loss_2d, flat)
-            solid = _apart(now) / config.sigma_3d
-            total = total + config.weight_3d * _sum(_half(sides), config.loss_3d, solid)
+        total = torch.zeros((), dtype=torch.float64, device=config.device)
+        for now in carry(values):
+            total = total + config.weight_2d * _sum(now.sides.weight_2d, config.loss_2d, now.flat)
+            total = total + config.weight_3d * _sum(now.sides.weight_3d, config.loss_3d, now.solid)
         return total.to("cpu")
 
     def condense(values: Values) -> Iterator[Condensed]:
-        values = _moved(values, config.device)
-        for sides in _blocks(carried, config):
-            yield from _condensed(_carry(sides, focal, values), focal, values, scale_2d, config)
+        for now in carry(values):
+            cut = _cut(now.sides.weight_2d, config.stride)
+            if config.weight_2d:
+                yield _normal(now, _slopes_2d(now, scale_2d, cut, config), cut)
+            if config.weight_3d:
+                yield _normal(now, _slopes_3d(now, cut, config), cut)
 
     return CondensedTerm("matches", cost, condense)
 
 
+_NAMES = (CAMERA_ROTATIONS, CAMERA_CENTRES, LOG_DEPTH, LOG_FOCAL)
+
+
 def _moved(values: Values, device: str) -> dict[str, Tensor]:
-    names = (CAMERA_ROTATIONS, CAMERA_CENTRES, LOG_DEPTH, LOG_FOCAL)
-    return {name: values[name].to(device=device, dtype=torch.float32) for name in names}
+    return {name: values[name].to(device=device, dtype=torch.float32) for name in _NAMES}
 
 
 def _sum(weight: Tensor, loss: RobustLoss, residual: Tensor) -> Tensor:
-    return (weight * loss.rho((residual**2).sum(-1))).sum(dtype=torch.float64)
+    return (weight * loss.rho((residual**2).sum(1))).sum(dtype=torch.float64)
 
 
-def _half(sides: Carried) -> Tensor:
+def _half(carried: Carried) -> Tensor:
     """The 3D loss has one distance per match: even matches are measured in one keyframe, odd ones in the other."""
-    forward = (sides.source < sides.target).long()
-    odd = torch.arange(sides.weight.shape[1], device=forward.device)[None] % 2
-    return sides.depth_weight * (odd != forward[:, None])
+    forward = (carried.source < carried.target).long()
+    odd = torch.arange(carried.weight.shape[1], device=forward.device)[None] % 2
+    return carried.depth_weight * (odd != forward[:, None])
 
 
-def _blocks(carried: Carried, config: MatchConfig) -> Iterator[Carried]:
+def _portions(carried: Carried, focal: Tensor, config: MatchConfig) -> Iterator[_Sides]:
     """Sides in portions that bound the memory."""
     sides, points = carried.weight.shape
     step = max(1, config.block // max(points * (carried.nodes.shape[2] + 12), 1))
     for start in range(0, sides if points else 0, step):
-        cut = slice(start, start + step)
-        yield Carried(*(getattr(carried, name)[cut] for name in carried.__dataclass_fields__))
+        part = Carried(*(getattr(carried, name)[start : start + step] for name in carried.__dataclass_fields__))
+        yield _Sides(
+            part.source, part.target, (focal[part.source], focal[part.target]), part.pixel.mT.contiguous(), part.depth,
+            part.nodes, part.seen.mT.contiguous(), part.seen_depth, part.seen_nodes, part.weight, _half(part),
+        )  # fmt: skip
 
 
-def _carry(sides: Carried, focal: Tensor, values: Values) -> _Sides:
+def _carry(sides: _Sides, values: Values, scale_2d: float, config: MatchConfig) -> _Now:
     R, c = values[CAMERA_ROTATIONS][:, 0], values[CAMERA_CENTRES]
     to_camera = R[sides.target].mT
     relative = to_camera @ R[sides.source]
     shift = (to_camera @ (c[sides.source] - c[sides.target])[..., None])[..., 0]
-    zoom = torch.exp(-values[LOG_FOCAL][0, 0])
-    points = (
-        _rays(sides.pixel, focal[sides.source], zoom)
-        * _depth(sides.depth, sides.nodes, sides.source, values)[..., None]
-    )
-    turned = points @ relative.mT
-    by_focal = -points[..., :2] @ relative[:, :, :2].mT
+    log_zoom = values[LOG_FOCAL][0, 0]
+    depth = _depth(sides.depth, sides.nodes, sides.source, values)
+    source_point = _rays(sides.pixel, sides.focal[0], torch.exp(-log_zoom)) * depth[:, None]
+    turned = relative @ source_point
+    point = turned + shift[..., None]
+    zoomed = sides.focal[1] * torch.exp(log_zoom)
+    pixels = zoomed[:, None, None] * point[:, :2] / point[:, 2:].clamp_min(_NEAREST)
     seen_depth = _depth(sides.seen_depth, sides.seen_nodes, sides.target, values)
-    seen_ray = _rays(sides.seen, focal[sides.target], zoom)
-    return _Sides(
-        sides, turned, shift, turned + shift[:, None], by_focal, relative, to_camera, seen_depth, seen_ray
+    seen_ray = _rays(sides.seen, sides.focal[1], torch.exp(-log_zoom))
+    flat, solid = (pixels - sides.seen) * scale_2d, (point / seen_depth[:, None] - seen_ray) / config.sigma_3d
+    return _Now(
+        sides, relative, to_camera, shift, source_point, turned, point, zoomed, pixels, seen_depth, seen_ray, flat, solid
     )  # fmt: skip
 
 
 def _rays(pixel: Tensor, focal: Tensor, zoom: Tensor) -> Tensor:
     xy = pixel * (zoom / focal)[:, None, None]
-    return torch.cat([xy, torch.ones_like(xy[..., :1])], -1)
+    return torch.cat([xy, torch.ones_like(xy[:, :1])], 1)
 
 
 def _depth(depth: Tensor, nodes: Tensor, keys: Tensor, values: Values) -> Tensor:
@@ -141,65 +189,72 @@ def _depth(depth: Tensor, nodes: Tensor, keys: Tensor, values: Values) -> Tensor
     return depth * torch.exp(log_depth[:, :1] + (nodes @ log_depth[:, 1:, None])[..., 0])
 
 
-def _project(now: _Sides, focal: Tensor, values: Values) -> Tensor:
-    f = focal[now.carried.target] * torch.exp(values[LOG_FOCAL][0, 0])
-    return f[:, None, None] * now.point[..., :2] / now.point[..., 2:].clamp_min(_NEAREST)
+def _slopes_2d(now: _Now, scale_2d: float, cut: slice, config: MatchConfig) -> _Slopes:
+    weight = config.weight_2d * now.sides.weight_2d * config.loss_2d.weight((now.flat**2).sum(1))
+    pull = weight[:, None] * now.flat
+    near = now.point[:, 2].clamp_min(_NEAREST)
+    f = now.zoomed[:, None] * scale_2d / near
+    # A point that is kept in front of the camera keeps its depth.
+    inward = -now.point[:, :2] / near[:, None] * (f * (now.point[:, 2] > _NEAREST))[:, None]
+    along = torch.cat([pull * f[:, None], (pull * inward).sum(1, keepdim=True)], 1)
+    f, zero = f[:, cut], torch.zeros_like(f[:, cut])
+    by_point = torch.stack([torch.stack([f, zero], 1), torch.stack([zero, f], 1), inward[..., cut]], 1)
+    own_focal = (pull * now.pixels).sum((1, 2)) * scale_2d
+    return _Slopes(weight, along, own_focal, None, by_point, now.pixels[..., cut] * scale_2d, None)
 
 
-def _apart(now: _Sides) -> Tensor:
-    """3D distance over the depth it is measured at: Y / z_j - ray_j."""
-    return now.point / now.seen_depth[..., None] - now.seen_ray
+def _slopes_3d(now: _Now, cut: slice, config: MatchConfig) -> _Slopes:
+    weight = config.weight_3d * now.sides.weight_3d * config.loss_3d.weight((now.solid**2).sum(1))
+    pull = weight[:, None] * now.solid
+    inverse = 1 / (config.sigma_3d * now.seen_depth)
+    along = pull * inverse[:, None]
+    own_focal = (pull[:, :2] * now.seen_ray[:, :2]).sum((1, 2)) / config.sigma_3d
+    by_point = torch.eye(3, device=inverse.device)[None, :, :, None] * inverse[:, None, None, cut]
+    by_focal = now.seen_ray[..., cut] * torch.tensor([1.0, 1.0, 0.0], device=inverse.device)[:, None] / config.sigma_3d
+    by_depth = -now.point[..., cut] * inverse[:, None, cut]
+    return _Slopes(weight, along, own_focal, -(along * now.point).sum(1), by_point, by_focal, by_depth)
 
 
-def _condensed(now: _Sides, focal: Tensor, values: Values, scale_2d: float, config: MatchConfig) -> Iterator[Condensed]:
-    """Normal equations of some sides: of the 2D loss, then of the 3D loss."""
-    if config.weight_2d:
-        pixels, weight = _project(now, focal, values), now.carried.weight
-        flat = (pixels - now.carried.seen) * scale_2d
-        weight = config.weight_2d * weight * config.loss_2d.weight((flat**2).sum(-1))
-        near = now.point[..., 2].clamp_min(_NEAREST)
-        f = (focal[now.carried.target] * torch.exp(values[LOG_FOCAL][0, 0]))[:, None] * scale_2d / near
-        zero, xy = torch.zeros_like(f), now.point[..., :2] / near[..., None]
-        # A point that is kept in front of the camera keeps its depth.
-        along = f * (now.point[..., 2] > _NEAREST)
-        gradients = [torch.stack([f, zero, -along * xy[..., 0]], -1), torch.stack([zero, f, -along * xy[..., 1]], -1)]
-        yield _normal(now, flat, gradients, pixels * scale_2d, weight, None, config.stride)
-    if config.weight_3d:
-        solid = _apart(now) / config.sigma_3d
-        weight = config.weight_3d * _half(now.carried) * config.loss_3d.weight((solid**2).sum(-1))
-        inverse = 1 / (config.sigma_3d * now.seen_depth)
-        gradients = [axis * inverse[..., None] for axis in torch.eye(3, device=inverse.device)]
-        by_depth = -now.point * inverse[..., None]
-        by_focal = now.seen_ray * torch.tensor([1.0, 1.0, 0.0], device=inverse.device) / config.sigma_3d
-        yield _normal(now, solid, gradients, by_focal, weight, by_depth, config.stride)
+def _normal(now: _Now, slopes: _Slopes, cut: slice) -> Condensed:
+    """Summed normal equations: gradient from all matches, Hessian from the chosen ones."""
+    sides, along = now.sides, slopes.along
+    outer = along @ torch.cat([now.point, now.source_point[:, :2]], 1).mT
+    turn = outer[:, (2, 0, 1), (1, 2, 0)] - outer[:, (1, 2, 0), (2, 0, 1)]
+    focal = slopes.own_focal - (outer[..., 3:] * now.relative[..., :2]).sum((1, 2))
+    pose = torch.cat([turn, along.sum(2), focal[:, None]], 1)
+    depths = [_with_nodes((along * now.turned).sum(1), sides.nodes)]
+    if slopes.own_depth is not None:
+        depths.append(_with_nodes(slopes.own_depth, sides.seen_nodes))
+    return _spread(now, pose, torch.cat(depths, 1), *_hessian(now, slopes, cut))
 
 
-def _normal(
-    now: _Sides, residual: Tensor, gradients: list[Tensor], by_focal: Tensor, weight: Tensor, by_depth: Tensor | None,
-    stride: int,
-) -> Condensed:  # fmt: skip
-    """Summed normal equations; `gradients[k]` is d residual_k / dY, `by_focal` its own derivative by the focal length,
-    `by_depth` that by the logarithm of the target's depth. Hessian from every `stride`-th match."""
-    pull = torch.stack([weight * residual[..., k] for k in range(len(gradients))], -1)
-    along = torch.stack([pull[..., k, None] * g for k, g in enumerate(gradients)]).sum(0)
-    by_scale = (along * now.turned).sum(-1)
-    focal = (along * now.by_focal).sum(-1) + (pull * by_focal).sum(-1)
-    parts = [torch.linalg.cross(now.point, along).sum(1), along.sum(1), *_with_nodes(by_scale, now.carried.nodes)]
-    if by_depth is not None:
-        parts += _with_nodes((pull * by_depth).sum(-1), now.carried.seen_nodes)
-    gradient = torch.cat([*parts, focal.sum(1, keepdim=True)], 1)
-    cut = _cut(now, weight, stride)
-    root = (weight[:, cut] * _boost(weight, cut)).clamp_min(0).sqrt()
-    rows = [
-        _row(now, g[:, cut], by_focal[:, cut, k], None if by_depth is None else by_depth[:, cut, k], cut)
-        * root[..., None]
-        for k, g in enumerate(gradients)
+def _hessian(now: _Now, slopes: _Slopes, cut: slice) -> tuple[Tensor, Tensor, Tensor]:
+    """Pose and focal length (7 entries), these by the depths, and the depths; the two depths are factors times nodes, so
+    that a residual's components are summed before the nodes come in."""
+    weight, g = slopes.weight, slopes.by_point
+    root = (weight[:, cut] * _boost(weight, cut)).clamp_min(0).sqrt()[:, None]
+    by_focal = slopes.by_focal - ((now.relative[..., :2] @ now.source_point[:, :2, cut])[:, :, None] * g).sum(1)
+    turn = torch.linalg.cross(now.point[:, :, None, cut].expand_as(g), g, dim=1)
+    pose = torch.cat([turn, g, by_focal[:, None]], 1) * root[:, None]
+    factors = [(g * now.turned[:, :, None, cut]).sum(1) * root]
+    nodes = [_one_and(now.sides.nodes[:, cut])]
+    if slopes.by_depth is not None:
+        factors.append(slopes.by_depth * root)
+        nodes.append(_one_and(now.sides.seen_nodes[:, cut]))
+    beside = [(pose * factor[:, None]).sum(2) @ n for factor, n in zip(factors, nodes, strict=True)]
+    depths = [
+        torch.cat([n.mT @ ((a * b).sum(1)[..., None] * m) for b, m in zip(factors, nodes, strict=True)], 2)
+        for a, n in zip(factors, nodes, strict=True)
     ]
-    jacobian = torch.cat(rows, 1)
-    return _spread(now, gradient, jacobian.mT @ jacobian, by_depth is not None)
+    pose = pose.flatten(2)
+    return pose @ pose.mT, torch.cat(beside, 2), torch.cat(depths, 1)
 
 
-def _cut(now: _Sides, weight: Tensor, stride: int) -> slice:
+def _one_and(nodes: Tensor) -> Tensor:
+    return torch.cat([torch.ones_like(nodes[..., :1]), nodes], -1)
+
+
+def _cut(weight: Tensor, stride: int) -> slice:
     """Every `stride`-th match where there are many; an odd stride, since even and odd matches differ in the 3D loss."""
     return slice(0, None, stride | 1 if weight.shape[1] >= 16 * stride else 1)
 
@@ -209,35 +264,25 @@ def _boost(weight: Tensor, cut: slice) -> Tensor:
     return (weight.sum(1) / weight[:, cut].sum(1).clamp_min(1e-12))[:, None]
 
 
-def _with_nodes(by_scale: Tensor, nodes: Tensor) -> list[Tensor]:
-    return [by_scale.sum(1, keepdim=True), (by_scale[:, None] @ nodes)[:, 0]]
+def _with_nodes(by_scale: Tensor, nodes: Tensor) -> Tensor:
+    return torch.cat([by_scale.sum(1, keepdim=True), (by_scale[:, None] @ nodes)[:, 0]], 1)
 
 
-def _row(now: _Sides, g: Tensor, by_focal: Tensor, by_depth: Tensor | None, cut: slice) -> Tensor:
-    """One residual component's derivatives side by side (sides, chosen, entries)."""
-    scale = (g * now.turned[:, cut]).sum(-1, keepdim=True)
-    parts = [torch.linalg.cross(now.point[:, cut], g), g, scale, scale * now.carried.nodes[:, cut]]
-    if by_depth is not None:
-        parts += [by_depth[..., None], by_depth[..., None] * now.carried.seen_nodes[:, cut]]
-    return torch.cat([*parts, ((g * now.by_focal[:, cut]).sum(-1) + by_focal)[..., None]], -1)
-
-
-def _spread(now: _Sides, gradient: Tensor, hessian: Tensor, both_depths: bool) -> Condensed:
-    """From (w, t, ...) to the rotations and centres of both cameras: w = R w_i - w_j, t = R_j'(c_i - c_j) + [s]x R w_i."""
-    sides, entries = gradient.shape
+def _spread(now: _Now, pose: Tensor, depths: Tensor, by_pose: Tensor, beside: Tensor, by_depths: Tensor) -> Condensed:
+    """From (w, t, focal) to the rotations and centres of both cameras: w = R w_i - w_j, t = R_j'(c_i - c_j) + [s]x R w_i."""
     R, down = now.relative, now.to_camera
     eye, zero = torch.eye(3, device=R.device).expand_as(R), torch.zeros_like(R)
-    turn = torch.cat([R, zero, -eye, zero], 2)
-    move = torch.cat([skew(now.shift) @ R, down, zero, -down], 2)
-    rest = entries - 6
-    full = R.new_zeros(sides, entries, 12 + rest)
-    full[:, :3, :12], full[:, 3:6, :12] = turn, move
-    full[:, 6:, 12:] = torch.eye(rest, device=R.device)
-    source, target = now.carried.source.cpu(), now.carried.target.cpu()
-    nodes = now.carried.nodes.shape[2]
-    spans = [Span(CAMERA_ROTATIONS, source, 3), Span(CAMERA_CENTRES, source, 3), Span(CAMERA_ROTATIONS, target, 3)]
-    spans += [Span(CAMERA_CENTRES, target, 3), Span(LOG_DEPTH, source, 1 + nodes)]
-    spans += [Span(LOG_DEPTH, target, 1 + nodes)] if both_depths else []
-    spans.append(Span(LOG_FOCAL, torch.zeros_like(source), 1))
-    gradient = (full.mT @ gradient[..., None])[..., 0]
-    return Condensed(gradient.cpu(), (full.mT @ hessian @ full).cpu(), spans)
+    full = R.new_zeros(len(R), 7, 13)
+    full[:, :3, :12] = torch.cat([R, zero, -eye, zero], 2)
+    full[:, 3:6, :12] = torch.cat([skew(now.shift) @ R, down, zero, -down], 2)
+    full[:, 6, 12] = 1
+    gradient = torch.cat([(full.mT @ pose[..., None])[..., 0], depths], 1)
+    beside = full.mT @ beside
+    top = torch.cat([full.mT @ by_pose @ full, beside], 2)
+    hessian = torch.cat([top, torch.cat([beside.mT, by_depths], 2)], 1)
+    source, target = now.sides.source.cpu(), now.sides.target.cpu()
+    ends = [Span(name, rows, 3) for rows in (source, target) for name in (CAMERA_ROTATIONS, CAMERA_CENTRES)]
+    entries = 1 + now.sides.nodes.shape[2]
+    keys = (source, target)[: depths.shape[1] // entries]
+    spans = [*ends, Span(LOG_FOCAL, torch.zeros_like(source), 1), *(Span(LOG_DEPTH, rows, entries) for rows in keys)]
+    return Condensed(gradient.cpu(), hessian.cpu(), spans)

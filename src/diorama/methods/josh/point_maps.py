@@ -140,7 +140,7 @@ def _aligned(prior: Depth | None, rows: np.ndarray, shape: tuple[int, ...]) -> n
 
 
 def _people(tracks: Sequence[Track], row: int, width: int, height: int) -> Bool[np.ndarray, "height width"]:
-    """Pixels of people in one frame; by the box where a person has no mask."""
+    """Pixels of people in one frame; somebody without a mask hides nothing."""
     covered = np.zeros((height, width), bool)
     for track in tracks:
         for at in np.flatnonzero(track.frames == row):

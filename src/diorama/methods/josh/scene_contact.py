@@ -97,8 +97,7 @@ def find_scene_contacts(
     inside = ((picture >= 0) & (picture < np.array(maps.size))).all(1)
     row, site, key, point, straight, picture = (a[inside] for a in (row, site, key, point, straight, picture))
     correction = log_depth[key, 0] + (maps.weights(picture) * log_depth[key, 1:]).sum(1)
-    near = _Near.around(picture, key, height[row], maps, config)
-    near = near.filtered(point[:, 2] * np.exp(-correction), maps, picture, key, config)
+    near = _Near.around(picture, key, height[row], point[:, 2] * np.exp(-correction), maps, config)
     depth, normal, pixel = _surface(near, straight, maps, key, log_focal, config)
     good = np.isfinite(depth) & (depth > 0)
     weight = np.sqrt(probability[row, site])
@@ -114,15 +113,19 @@ class _Near:
 
     pixel: Float[np.ndarray, "n near 2"]
     depth: Float[np.ndarray, "n near"]
-    cell: Int[np.ndarray, "n near 2"]
     distance: Float[np.ndarray, "n near"]
     used: Bool[np.ndarray, "n near"]
 
     @classmethod
     def around(
-        cls, picture: np.ndarray, key: np.ndarray, height: np.ndarray, maps: PointMaps, config: ContactConfig
-    ) -> _Near:
-        """The nearest background pixels of every site within a window that fits the person's height."""
+        cls, picture: np.ndarray, key: np.ndarray, height: np.ndarray, expected: np.ndarray, maps: PointMaps,
+        config: ContactConfig,
+    ) -> _Near:  # fmt: skip
+        """Of the background within a window that fits the person's height, the pixels nearest to every site whose depth
+        fits him. (Those that do not fit must not take the places: on slanted ground most of the nearest are such.)
+
+        `expected` is the body's depth in the map's own unit.
+        """
         lines, columns = maps.depth.shape[1:]
         place = maps.cells(picture) - 0.5
         reach = np.maximum(config.reach * height * columns / maps.size[0], 2.0)
@@ -134,6 +137,7 @@ class _Near:
         inside = ((cell >= 0) & (cell < np.array([columns, lines]))).all(-1) & (distance <= reach[:, None])
         cell = np.where(inside[..., None], cell, 0)
         inside &= maps.background[key[:, None], cell[..., 1], cell[..., 0]]
+        inside &= _fits(cell, expected, maps, picture, key, config)
         distance = np.where(inside, distance, np.inf)
         count = min(config.nearest, distance.shape[1])
         order = np.argpartition(distance, count - 1, axis=1)[:, :count] if len(distance) else np.zeros((0, count), int)
@@ -142,23 +146,22 @@ class _Near:
         depth = maps.depth[key[:, None], cell[..., 1], cell[..., 0]].astype(np.float64)
         source = (cell + 0.5) * np.array([maps.size[0] / columns, maps.size[1] / lines])
         flat = maps.straight(source.reshape(-1, 2), np.repeat(key, count)).reshape(source.shape)
-        return cls(flat, depth, cell, distance, np.isfinite(distance))
+        return cls(flat, depth, distance, np.isfinite(distance))
 
-    def filtered(
-        self, expected: np.ndarray, maps: PointMaps, picture: np.ndarray, key: np.ndarray, config: ContactConfig
-    ) -> _Near:
-        """Without pixels whose depth does not fit the person's: by the body, and by the metric prior where it has both.
 
-        `expected` is the body's depth in the map's own unit.
-        """
-        fits = np.abs(self.depth / np.maximum(expected, 1e-6)[:, None] - 1) < config.depth_share
-        if maps.prior is not None and len(key):
-            at = np.clip(maps.cells(picture).astype(int), 0, np.array(maps.prior.shape[:0:-1]) - 1)
-            person = maps.prior[key, at[:, 1], at[:, 0]][:, None].astype(np.float64)
-            scene = maps.prior[key[:, None], self.cell[..., 1], self.cell[..., 0]].astype(np.float64)
-            close = np.abs(scene - person) < config.prior_metres + config.prior_share * person
-            fits &= close | (person <= 0) | (scene <= 0)
-        return _Near(self.pixel, self.depth, self.cell, self.distance, self.used & fits)
+def _fits(
+    cell: np.ndarray, expected: np.ndarray, maps: PointMaps, picture: np.ndarray, key: np.ndarray, config: ContactConfig
+) -> Bool[np.ndarray, "n cells"]:
+    """Which pixels have a depth that fits the person's: by the body, and by the metric prior where it has both."""
+    depth = maps.depth[key[:, None], cell[..., 1], cell[..., 0]].astype(np.float64)
+    fits = np.abs(depth / np.maximum(expected, 1e-6)[:, None] - 1) < config.depth_share
+    if maps.prior is not None and len(key):
+        at = np.clip(maps.cells(picture).astype(int), 0, np.array(maps.prior.shape[:0:-1]) - 1)
+        person = maps.prior[key, at[:, 1], at[:, 0]][:, None].astype(np.float64)
+        scene = maps.prior[key[:, None], cell[..., 1], cell[..., 0]].astype(np.float64)
+        close = np.abs(scene - person) < config.prior_metres + config.prior_share * person
+        fits &= close | (person <= 0) | (scene <= 0)
+    return fits
 
 
 def _surface(
@@ -241,6 +244,7 @@ def scene_contact_term(
 ) -> Term:
     """Eq. 5: sites in contact lie on the scene. `focal` px are the keyframes' first estimates."""
     index = person.index(sites)[contacts.site]
+    turning = person.turning(index)
     ray = torch.cat([contacts.pixel / focal[contacts.key, None], torch.ones(len(contacts), 1, dtype=torch.float64)], 1)
     across = weight**0.5 * contacts.across
 
@@ -258,12 +262,13 @@ def scene_contact_term(
             return Linearized(residual)
         assert posed.by_rotations is not None
         by_world = (across @ R.mT)[:, None]
+        turn = posed.by_rotations[contacts.row, index, :, :turning][:, None]
         by_scene = -(across @ scene[..., None])[:, None]
         ones = torch.cat([torch.ones(len(contacts), 1, dtype=torch.float64), contacts.nodes], 1)
         bent = scene * torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
         blocks = [
             Block(person.transl, contacts.row, by_world),
-            Block(person.rotations, contacts.row, by_world @ posed.by_rotations[contacts.row, index][:, None]),
+            Block(person.rotations, contacts.row, by_world @ turn),
             Block(CAMERA_ROTATIONS, contacts.key, (across @ skew(site))[:, None]),
             Block(CAMERA_CENTRES, contacts.key, -by_world),
             Block(LOG_DEPTH, contacts.key, by_scene * ones[:, None, None]),

@@ -1,8 +1,8 @@
 """Long videos: segments of keyframes solved one after the other and joined by a small graph over scale and pose.
 
-Segments share keyframes. Where two of them overlap, their cameras and people are the same things seen twice: that gives
-the similarity between them. Scales follow from these links and from every segment's own; turns and shifts then follow
-one after the other, and the overlap is faded over, so that nothing jumps.
+Segments share keyframes. Where two of them overlap, maps, cameras and people are the same things seen twice: that gives
+the similarity between them. Scales follow from the maps' and from every segment's own; turns and shifts then follow one
+after the other, and the overlap is faded over, so that nothing jumps.
 """
 
 from __future__ import annotations
@@ -53,12 +53,13 @@ def segments_of(rows: Int[np.ndarray, " keys"], config: SegmentConfig) -> list[t
     out, start = [], 0
     while True:
         last = rows[start] + config.frames
-        stop = int(np.searchsorted(rows, last, side="right"))
+        stop = max(int(np.searchsorted(rows, last, side="right")), start + 2)
         if rows[-1] - last <= config.overlap or stop >= len(rows):
             return [*out, (start, len(rows))]
-        stop = max(stop, start + 2)
         out.append((start, stop))
-        start = min(max(int(np.searchsorted(rows, rows[stop - 1] - config.overlap)), start + 1), stop - 1)
+        # The next one shares the overlap, and less of it where it would not reach the keyframe behind a pause.
+        first = max(rows[stop - 1] - config.overlap, rows[stop] - config.frames)
+        start = min(max(int(np.searchsorted(rows, first)), start + 1), stop - 1)
 
 
 def join(
@@ -87,11 +88,8 @@ def _scales(
         return np.zeros(1)
     links = []
     for n in range(count - 1):
-        low, high = pieces[n + 1][0], pieces[n][1]
-        later = _scaled(np.arange(*pieces[n + 1]), worlds[n + 1], 1.0)
-        earlier = _scaled(np.arange(*pieces[n]), worlds[n], 1.0)
-        extent = high - low > 1 or bool(worlds[n].people)
-        links.append(np.log(max(umeyama(*_shared_points(later, earlier)).scale, 1e-6)) if extent else 0.0)
+        shared = pieces[n][1] - pieces[n + 1][0]
+        links.append(_link(worlds[n + 1].log_depth[:shared].numpy(), worlds[n].log_depth[-shared:].numpy()))
     # Normal equations of sum (x_n+1 - x_n - link)^2 / link_sigma^2 + sum x^2 / own^2: tridiagonal.
     tie, own = 1 / config.link**2, 1 / config.own**2
     diagonal = np.full(count, own)
@@ -102,6 +100,14 @@ def _scales(
     right[1:] += tie * np.array(links)
     right[:-1] -= tie * np.array(links)
     return scipy.linalg.solveh_banded(band, right)
+
+
+def _link(later: Float[np.ndarray, "keys entries"], earlier: Float[np.ndarray, "keys entries"]) -> float:
+    """Logarithm of the factor from a segment to the one before it: at shared keyframes they have corrected the same maps.
+    (Bodies and axes of cameras do not grow with a world: points on them would tell a factor too near to one.)"""
+    both = earlier - later
+    # A scale and nodes that undo it are the same correction.
+    return float(np.median(both[:, 0] + both[:, 1:].mean(1)))
 
 
 def _scaled(rows: np.ndarray, world: KeyWorld, scale: float) -> KeyResult:
@@ -175,7 +181,9 @@ def _faded_person(before: PlacedPerson, after: PlacedPerson, weight_of: Mapping[
     there = [np.isin(frames, p.frames) for p in (before, after)]
     weight = np.where(there[0] & there[1], [weight_of[int(f)] for f in frames], there[1].astype(float))
     w = torch.from_numpy(weight)
-    transl = (1 - w[:, None]) * before.transl[at[0]] + w[:, None] * after.transl[at[1]]
+    # His shape is another one in every segment, and with it his rest pose: pelvises are faded.
+    pelvis = [p.transl[a] + p.pelvis_rest for p, a in zip((before, after), at, strict=True)]
+    transl = (1 - w[:, None]) * pelvis[0] + w[:, None] * pelvis[1] - before.pelvis_rest
     rotations = _between(before.rotations[at[0]], after.rotations[at[1]], w)
     pick = np.where(weight > 0.5, 1, 0)
     arrays = {
