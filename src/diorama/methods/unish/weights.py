@@ -1,4 +1,4 @@
-"""Where UniSH's weights come from, what is said when there are none, and the branch that uses them."""
+"""Where UniSH's weights come from, and the branch that uses them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ from typing import Any
 
 import torch
 
-from diorama.errors import DioramaError
 from diorama.methods.unish.network_branch import NetworkBranch
-from diorama.networks.hub import is_hub_id
+from diorama.methods.unish.weights_named import check_weights
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH
-
-HOW_TO_GET = (
-    "give --weights with a file, a folder or OWNER/NAME of the Hugging Face hub "
-    "(the release's: 6.5 GB, CC BY-NC 4.0: not for commercial use)"
-)
 
 
 def _options() -> InferOptions:
@@ -46,18 +40,6 @@ class WeightsConfig:
     focal: float | None = None
     options: InferOptions = field(default_factory=_options)
     autocast: bool = True
-
-
-def check_weights(source: str | None) -> None:
-    """Refuse, before any work, weights that are not named or not there.
-
-    Raises:
-        DioramaError: in one line how to get them.
-    """
-    if source is None:
-        raise DioramaError("UniSH's weights are not part of diorama", where="--method unish", fix=HOW_TO_GET)
-    if not Path(source).expanduser().exists() and not is_hub_id(source):
-        raise DioramaError("no such weights", where=f"--weights {source}", fix=HOW_TO_GET)
 
 
 def stamp_of(source: str) -> str:
