@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -45,6 +45,7 @@ class WindowWorld:
     scale_witnesses: int
 
 
+@runtime_checkable
 class SceneBranch(Protocol):
     """From a window to its world."""
 

@@ -44,11 +44,12 @@ def log_scales(joins: Sequence[Join], witnesses: Sequence[int]) -> Float[np.ndar
     hundreds of joins does not drift away from metres, and where joins are exact, claims only say one common scale. Claims
     are robust (Cauchy).
     """
+    if not joins:
+        return np.zeros(1)
     count = len(joins) + 1
     ratio = np.log([step.move.scale for step in joins])
     precise = np.array([step.log_deviation for step in joins]) ** -2
-    spread = float(np.sqrt(np.mean(ratio**2) / 2)) if len(ratio) else 0.0
-    claim = max(spread, _BEST_CLAIM)
+    claim = max(float(np.sqrt(np.mean(ratio**2) / 2)), _BEST_CLAIM)
     trust = np.maximum(np.asarray(witnesses, np.float64), _NOBODY)
     trust = trust / trust.max() / claim**2
     found, weight = np.zeros(count), trust

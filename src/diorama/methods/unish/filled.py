@@ -1,4 +1,4 @@
-"""From samples to all rows of the video: rotations on SO(3), places by curves that never overshoot."""
+"""From samples to all rows of the video: rotations on SO(3), places by smooth curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicHermiteSpline
 
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.geometry.rotations import matrix_of, resample_rotations, rotvec_of
@@ -65,7 +65,8 @@ def filled_person(
 def _places(
     times: Float[np.ndarray, " n"], places: Float[np.ndarray, "n 3"], at: Float[np.ndarray, " m"]
 ) -> Float[np.ndarray, "m 3"]:
-    """Monotone cubic curves (Fritsch and Carlson 1980): smooth speed, and no further out than the samples."""
+    """Cubic curves with the speeds that the neighbours say: smooth, and the same whatever the axes are."""
     if len(times) == 1:
         return np.repeat(places, len(at), 0)
-    return np.asarray(PchipInterpolator(times, places)(np.clip(at, times[0], times[-1])))
+    speeds = np.gradient(places, times, axis=0)
+    return np.asarray(CubicHermiteSpline(times, places, speeds)(np.clip(at, times[0], times[-1])))

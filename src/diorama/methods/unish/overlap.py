@@ -121,8 +121,8 @@ def _robust(away: Float[np.ndarray, " pairs"], kind: Int[np.ndarray, " pairs"]) 
     out = np.zeros_like(away)
     for each in np.unique(kind):
         of = kind == each
-        # Three times the median: three quarters of Gaussian residuals keep more than half of their weight.
-        width = max(3 * float(np.median(away[of])), 1e-9)
+        # A third of wrong points still lets go of this width; of three times the median it does not.
+        width = max(float(np.median(away[of])), 1e-9)
         out[of] = 1 / (1 + (away[of] / width) ** 2) ** 2
     return out
 

@@ -15,7 +15,7 @@ from diorama.body.anny import FREE_BODY_NAME
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.detected import as_detected
 from diorama.body.joints import KEYPOINT_SETS, LANDMARK_NAMES
-from diorama.body.model import BodyModel
+from diorama.body.model import BodyModel, ShapedBody
 from diorama.body.rerig import rest_joints_cm
 from diorama.body.stature import betas_for_stature
 from diorama.errors import DioramaError
@@ -33,6 +33,8 @@ _CONFIDENT, _FEWEST = 0.5, 6
 # Statures that the free body can have with average phenotypes, metres.
 _SMALLEST, _TALLEST = 0.8, 2.1
 _ASSUMED = 1.7
+# Bodies of another size have other proportions, so the size is found again with them.
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -108,24 +110,27 @@ def _size(
     """Metres of the free body, and in words where they come from."""
     if person.id in stature:
         return stature[person.id], "the free body, of the stature that was told"
-    ratio = _seen_size(person, model, rows, K, track) if track is not None else float("nan")
-    if not np.isfinite(ratio):
-        return _ASSUMED, f"the free body, its stature assumed ({_ASSUMED} m: no keypoints)"
-    found = ratio * float(model.stature(model.default_betas))
-    size = min(max(found, _SMALLEST), _TALLEST)
+    size = float(model.stature(model.default_betas))
+    for _ in range(_ROUNDS):
+        size = min(max(size, _SMALLEST), _TALLEST)
+        ratio = _seen_size(person, model.shaped(betas_for_stature(model, size)), rows, K, track) if track else np.nan
+        if not np.isfinite(ratio):
+            return _ASSUMED, f"the free body, its stature assumed ({_ASSUMED} m: no keypoints)"
+        size *= ratio
+    found, size = size, min(max(size, _SMALLEST), _TALLEST)
     words = "" if size == found else f" ({found:.2f} m, which no body has)"
     return size, f"the free body, its stature by keypoints at the network's distance{words}"
 
 
-def _seen_size(person: JoinedPerson, model: BodyModel, rows: np.ndarray, K: np.ndarray, track: Track) -> float:
-    """How much larger the keypoints are than those of the average body in the network's pose and place: the median over
-    frames; NaN without keypoints."""
+def _seen_size(person: JoinedPerson, body: ShapedBody, rows: np.ndarray, K: np.ndarray, track: Track) -> float:
+    """How much larger the keypoints are than those of the body in the network's pose and place: the median over frames;
+    NaN without keypoints."""
     names = [name for name in KEYPOINT_SETS.get(track.joint_set, ()) if name in _WIDE and name in LANDMARK_NAMES]
     if len(names) < _FEWEST:
         return float("nan")
     columns = [KEYPOINT_SETS[track.joint_set].index(name) for name in names]
     keypoints = np.asarray(track.keypoints, np.float64)[np.searchsorted(track.frames, rows)][:, columns]
-    shaped = as_detected(model, track.joint_set).shaped(model.default_betas)
+    shaped = as_detected(body.model, track.joint_set).shaped(body.betas)
     transl = person.transl[person.seen] + SMPL_PELVIS - shaped.joints_rest[0].double().numpy()
     rotations = torch.from_numpy(person.rotations[person.seen]).float()
     marks = shaped.posed_by_matrices(rotations, torch.from_numpy(transl).float()).landmarks(names)

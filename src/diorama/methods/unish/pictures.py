@@ -89,10 +89,16 @@ def _pictures(
     video: Video, seen: Observations, rows: np.ndarray, squares: dict[int, np.ndarray], layout: Layout
 ) -> Iterator[tuple[int, _Picture]]:
     for at, (row, picture) in enumerate(video.frames_at(rows)):
-        image = cv2.resize(picture, layout.working, interpolation=cv2.INTER_AREA)
+        image = _resized(picture, layout)
         places = {track.id: _at(track, row) for track in _tracks(seen)}
         crops = {id: cut(picture, squares[id][place], layout) for id, place in places.items() if place >= 0}
         yield at, _Picture(image, crops)
+
+
+def _resized(picture: np.ndarray, layout: Layout) -> np.ndarray:
+    """The working picture: means of areas where it is smaller (the release picks pixels), bilinear where larger."""
+    smaller = max(picture.shape[:2]) > max(layout.working)
+    return cv2.resize(picture, layout.working, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
 def _window(

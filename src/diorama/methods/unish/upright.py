@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from diorama.body.contact_sites import FOOT_SITE_NAMES
 from diorama.body.joints import JOINT_INDEX
-from diorama.geometry.ground import rotation_to_z_up
+from diorama.geometry.ground import fit_plane, rotation_to_z_up
 from diorama.geometry.transforms import apply, invert, move_cameras
 from diorama.methods.contact_detection import ContactConfig
 from diorama.methods.ground_plane import Ground, fit_ground, upright_direction
@@ -23,6 +23,8 @@ from diorama.observations import Observations
 # Points within this many metres of a foot tell the ground there.
 _AROUND = 0.7
 _FEWEST = 50
+# Deviation of ground points from their plane, metres, and how often they are chosen anew.
+_ROUGH, _ROUNDS = 0.03, 5
 # Height of the first camera where nothing tells the floor, metres.
 _EYE = 1.0
 
@@ -72,9 +74,19 @@ def upright(
         "feet_above_ground_m": -ground.offset - lift[2] if ground and people else float("nan"),
     }
     if floor is not None:
-        T, people = _moved(T, people, *levelling(floor, people))
+        T, people = _moved(T, people, *_correction(floor, people, ground))
     people = _touching(people, T, seen, None if floor is None else np.zeros(3))
     return UprightWorld(T, people, _source(people, ground), figures)
+
+
+def _correction(
+    floor: Float[np.ndarray, 3], people: list[PlacedPerson], ground: Ground | None
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, 3]]:
+    """Feet say how high the floor is; how it lies only where no ground was seen, which knows it better."""
+    if ground is None:
+        return levelling(floor, people)
+    middle = np.concatenate([_feet(person)[..., :2].reshape(-1, 2) for person in people]).mean(0)
+    return np.eye(3), np.array([0.0, 0.0, -(middle @ floor[:2] + floor[2])])
 
 
 def _source(people: list[PlacedPerson], ground: Ground | None) -> str:
@@ -104,8 +116,20 @@ def _ground(
         away, _ = KDTree(feet).query(points, distance_upper_bound=_AROUND)
         near = points[np.isfinite(away)]
         if len(near) >= _FEWEST and (found := fit_ground(near, up, centres)):
-            return found
-    return fit_ground(points, up, centres)
+            return _refined(found, near)
+    found = fit_ground(points, up, centres)
+    return found and _refined(found, points)
+
+
+def _refined(ground: Ground, points: Float[np.ndarray, "points 3"]) -> Ground:
+    """The plane through all points near it, so that it does not depend on which of them were tried first."""
+    normal, offset = ground.normal, ground.offset
+    for _ in range(_ROUNDS):
+        close = points[np.abs(points @ normal - offset) < 3 * _ROUGH]
+        if len(close) < _FEWEST:
+            return ground
+        normal, offset = fit_plane(close, normal, sigma=_ROUGH)
+    return Ground(normal, offset, ground.points, ground.spread)
 
 
 def _feet(person: PlacedPerson) -> Float[np.ndarray, "n feet 3"]:
