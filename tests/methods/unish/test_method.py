@@ -8,6 +8,7 @@ import torch
 
 from diorama.body.detected import as_detected
 from diorama.body.joints import BLAZEPOSE_33
+from diorama.body.smpl import load_smpl
 from diorama.errors import DioramaError
 from diorama.geometry.cameras import project
 from diorama.geometry.transforms import apply, invert
@@ -15,8 +16,10 @@ from diorama.methods.unish import people as unish_people
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.people import SMPL_PELVIS
 from diorama.methods.unish.windows import WindowConfig
+from diorama.observations import MaskStack, Source, Tracks
 from diorama.reconstruction import load
 from gauged_windows import BETAS, HEIGHT, WIDTH, Person, Room, RoomBranch
+from smpl_like import smpl_like_arrays
 
 CONFIG = UnishConfig(windows=WindowConfig(longest=56))
 STATURE = 1.82
@@ -151,3 +154,48 @@ def test_depth_maps_fit_their_cameras_and_points(free_body):
 def test_weights_have_to_be_named(free_body):
     with pytest.raises(DioramaError, match=r"6\.5 GB, CC BY-NC 4\.0"):
         reconstruct_unish(None, Room(3).observations(), CONFIG)
+
+
+def test_smpl_bodies_turn_about_their_own_pelvis(monkeypatch, tmp_path):
+    """With the user's file the pelvis is where SMPL has it for this person's shape."""
+    np.savez(tmp_path / "smpl.npz", **smpl_like_arrays())
+    model = load_smpl(tmp_path / "smpl.npz")
+    monkeypatch.setattr(unish_people, "smpl_is_here", lambda: True)
+    monkeypatch.setattr(unish_people, "load_body", lambda name: model)
+    rest = model.shaped(torch.from_numpy(BETAS).float()).joints_rest[0].double().numpy()
+    room = Room(60, people=(Person(1, np.arange(60)),))
+    world = reconstruct_unish(None, room.observations(), CONFIG, branch=RoomBranch(room, rest=rest))
+    person, at = world.people[0], np.flatnonzero(world.cameras.registered)
+    assert person.body == "smpl" and not world.quality["warnings"]
+    np.testing.assert_allclose(person.betas, BETAS, atol=1e-9)
+    seen = apply(invert(world.cameras.T_world_camera[at]), person.joints_world[at, 0])
+    true = apply(invert(room.cameras(room.times[at])), room.people[0].pelvis(room.times[at]))
+    np.testing.assert_allclose(seen, true, atol=1e-5)
+
+
+def test_peoples_points_are_those_of_their_masks(free_body):
+    """A column of pixels with depth around the person belongs to him; what is far behind him does not."""
+    room = room_of(free_body, frames=20)
+    observations = room.observations()
+    masks = MaskStack.encode([((0, 0, 32, 18), np.ones((18, 32), bool))] * 20, 32, 18)
+    track = replace(observations.tracks.people[0], masks=masks)
+    observations = replace(observations, tracks=Tracks(Source("room"), (track,)))
+    branch = RoomBranch(room, rest=SMPL_PELVIS)
+
+    def near(window):
+        world = branch(window)
+        away = world.people[0].transl[:, 2, None, None] + np.linspace(-1.0, 3.0, world.depth.shape[2])
+        return replace(world, depth=np.broadcast_to(away, world.depth.shape).astype(np.float32).copy())
+
+    near.needs_pictures, near.credit = False, {}
+    world = reconstruct_unish(None, observations, CONFIG, branch=near)
+    scene, person = world.scene, world.people[0]
+    assert len(scene.people_points) > 100 and set(scene.people_points_id) == {1} and not len(scene.points_world)
+    pelvis = person.joints_world[scene.people_points_frame, 0]
+    assert np.linalg.norm(scene.people_points - pelvis, axis=1).max() < 1.3 + 0.25
+
+
+def test_who_is_only_seen_between_samples_is_told():
+    room = Room(60, people=(Person(4, np.array([11, 12])),))
+    world = reconstruct_unish(None, room.observations(), CONFIG, branch=RoomBranch(room))
+    assert not world.people and "person 4" in world.quality["dropped"][0]

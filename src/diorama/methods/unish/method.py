@@ -90,7 +90,9 @@ def reconstruct_unish(
         people=tuple(_person(person, sampling.rows) for person in believed.people),
         scene=_scene(windows, world, sampling, believed.T_world_camera),
         up=believed.source,
-        quality=_figures(windows, joins, placed_scales=world.scale, sampling=sampling, world=believed),
+        quality={
+            **_figures(windows, sampling, world, believed), **_join_figures(joins), "dropped": _dropped(observations, world)
+        },
         provenance={
             "method": "unish", "scale_source": _scale_source(windows), "weights": dict(branch.credit),
             "bodies": everybody.about,
@@ -208,25 +210,39 @@ def _scale_source(windows: list[KeptWindow]) -> str:
     return "UniSH's scale without people, for which it was not trained: a guess"
 
 
+def _dropped(seen: Observations, world: Joined) -> list[str]:
+    shown_ids = {person.id for person in world.people}
+    ids = [track.id for track in seen.tracks.people] if seen.tracks else []
+    return [f"person {id}: seen only between samples" for id in ids if id not in shown_ids]
+
+
 def _figures(
-    windows: list[KeptWindow], joins: list[Join], *, placed_scales: np.ndarray, sampling: _Sampling, world: UprightWorld
+    windows: list[KeptWindow], sampling: _Sampling, world: Joined, believed: UprightWorld
 ) -> dict[str, object]:
-    residual = np.array([step.residual_percent for step in joins])
-    ratio = np.array([abs(np.log(step.move.scale)) for step in joins])
     warnings = [] if any(w.scale_witnesses for w in windows) else ["nobody tells the scale: sizes are a guess"]
-    free = any(person.model.name == FREE_BODY_NAME for person in world.people)
-    if free:
+    if any(person.model.name == FREE_BODY_NAME for person in believed.people):
         warnings.append("without an SMPL file people are shown on the free body; its size is fitted to what is seen")
     return {
-        **world.figures,
+        **{name: value for name, value in believed.figures.items() if np.isfinite(value)},
         "scale_source": _scale_source(windows),
-        "scale_spread_percent": 100 * float(np.std(np.log(placed_scales))),
-        "statures_m": {str(p.id): float(p.model.stature(p.betas[0].float())) for p in world.people},
+        "scale_spread_percent": 100 * float(np.std(np.log(world.scale))),
+        "statures_m": {str(p.id): float(p.model.stature(p.betas[0].float())) for p in believed.people},
         "windows": len(windows),
         "sampled_frames": len(sampling.rows),
         "working_picture": list(sampling.layout.working),
-        "join_residual_percent": float(np.median(residual)) if len(joins) else float("nan"),
-        "join_residual_worst_percent": float(residual.max()) if len(joins) else float("nan"),
-        "join_scale_worst_percent": 100 * float(ratio.max()) if len(joins) else float("nan"),
         "warnings": warnings,
+    }
+
+
+def _join_figures(joins: list[Join]) -> dict[str, float]:
+    """How well neighbouring windows agree: distances after the join, in % of the distance from the camera, and how much
+    their own scales differ."""
+    if not joins:
+        return {}
+    residual = np.array([step.residual_percent for step in joins])
+    ratio = np.array([abs(np.log(step.move.scale)) for step in joins])
+    return {
+        "join_residual_percent": float(np.median(residual)),
+        "join_residual_worst_percent": float(residual.max()),
+        "join_scale_worst_percent": 100 * float(ratio.max()),
     }

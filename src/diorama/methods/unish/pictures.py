@@ -33,7 +33,8 @@ class SeenPerson:
 @dataclass(frozen=True)
 class Window:
     """What the network is shown: `rows` of the video, `fps` of the samples, people who are seen in any of them,
-    `owners` the id of the person on each pixel of the working picture (0: nobody); pictures are None without a video."""
+    `owners` the id of the person on each pixel of the working picture (0: nobody; -id: in the box of a person without a
+    mask); pictures are None without a video."""
 
     rows: Int[np.ndarray, " frames"]
     fps: float
@@ -129,7 +130,7 @@ def _person(
 
 
 def _owners(seen: Observations, rows: np.ndarray, layout: Layout) -> Int[np.ndarray, "frames height width"]:
-    """Ids by masks, or by boxes where there are none."""
+    """Ids by masks; boxes, where there are none, do not say which pixels are the person's."""
     out = np.zeros((len(rows), layout.working[1], layout.working[0]), np.int32)
     for track in _tracks(seen):
         for index, row in enumerate(rows):
@@ -140,7 +141,7 @@ def _owners(seen: Observations, rows: np.ndarray, layout: Layout) -> Int[np.ndar
                 out[index][track.masks.full(place, layout.working)] = track.id
             else:
                 x0, y0, x1, y1 = np.round(track.boxes[place] / np.tile(layout.source_per_working, 2)).astype(int)
-                out[index, max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = track.id
+                out[index, max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = -track.id
     return out
 
 

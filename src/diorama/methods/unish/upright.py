@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -71,7 +71,7 @@ def upright(
         "up_spread_deg": spread,
         "ground_points": ground.points if ground else 0,
         "floor_correction_deg": _tilt(floor),
-        "feet_above_ground_m": -ground.offset - lift[2] if ground and people else float("nan"),
+        "feet_above_ground_m": float(-ground.offset - lift[2]) if ground and people else float("nan"),
     }
     if floor is not None:
         T, people = _moved(T, people, *_correction(floor, people, ground))
@@ -100,7 +100,8 @@ def _up(people: list[PlacedPerson], T: Float[np.ndarray, "frames 4 4"]) -> tuple
     if not people:
         up = -T[:, :3, 1].mean(0)
         return up / np.linalg.norm(up), float("nan")
-    joints = np.concatenate([person.joints_world() for person in people])
+    # Near the origin, where single precision has all its digits.
+    joints = np.concatenate([replace(person, transl=0 * person.transl).joints_world() for person in people])
     ankles = joints[:, [JOINT_INDEX["left_ankle"], JOINT_INDEX["right_ankle"]]].mean(1)
     axis = joints[:, JOINT_INDEX["neck"]] - ankles
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)

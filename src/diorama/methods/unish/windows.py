@@ -83,9 +83,13 @@ def spans_of(samples: int, config: WindowConfig) -> list[tuple[int, int]]:
 
 def homes_of(spans: list[tuple[int, int]], samples: int) -> Int[np.ndarray, " samples"]:
     """For every sample the window in whose middle it lies best."""
-    at = np.arange(samples)
-    depth = np.stack([np.minimum(at - first, end - 1 - at) for first, end in spans])
-    return depth.argmax(0)
+    home, best = np.zeros(samples, int), np.full(samples, -1)
+    for number, (first, end) in enumerate(spans):
+        at = np.arange(first, end)
+        inside = np.minimum(at - first, end - 1 - at)
+        better = inside > best[at]
+        home[at[better]], best[at[better]] = number, inside[better]
+    return home
 
 
 def ramp_of(span: tuple[int, int], overlap: int) -> Float[np.ndarray, " frames"]:
