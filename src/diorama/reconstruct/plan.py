@@ -46,7 +46,7 @@ _UNISH = (
     PHASES[0],
     # 19 s per picture of 518x294, 6 of 30 per second, a quarter twice: from the CPU times of the official modules
     # (2 threads of such a machine), not measured here. With a GPU it is a matter of seconds.
-    Phase("method", "UniSH: scene, cameras, people; on a CPU", ("anny",), 10.0, 4.7),
+    Phase("method", "UniSH (on a CPU; seconds on a GPU)", ("anny",), 10.0, 4.7),
     *PHASES[-2:],
 )
 
