@@ -138,3 +138,13 @@ def test_the_key_follows_the_content(tmp_path):
     copy.write_bytes(one.path.read_bytes())
     assert one.key != other.key
     assert open_video(copy).key == one.key
+
+
+def test_chosen_frames_are_those_of_the_whole(tmp_path):
+    video = open_video(write_video(tmp_path / "clip.mp4", moving(20)))
+    whole = dict(video.frames(max_size=48))
+    chosen = dict(video.frames_at(np.array([0, 3, 4, 19]), max_size=48))
+    assert list(chosen) == [0, 3, 4, 19] and not list(video.frames_at(np.zeros(0, int)))
+    for row, picture in chosen.items():
+        np.testing.assert_array_equal(picture, whole[row])
+    assert [row for row, _ in video.frames(2, 50, step=7)] == [2, 9, 16]

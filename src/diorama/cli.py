@@ -29,6 +29,7 @@ def reconstruct(
     fov: float | None = None,
     stature: tuple[str, ...] = (),
     overlay: bool = True,
+    weights: str | None = None,
     quiet: bool = False,
 ) -> None:
     """Turn a video into a metric world: people, cameras, scene, contacts.
@@ -38,12 +39,13 @@ def reconstruct(
     Args:
         video: The video file.
         out: Folder for the result.
-        method: auto or josh.
+        method: auto, josh or unish.
         shot: Which shot to use where the video has cuts (0, 1, ...); the longest if not given.
         focal: Focal length in pixels, where it is known.
         fov: Horizontal field of view in degrees, instead of the focal length.
         stature: Known heights in metres by the id of the person: 1=1.85 2=1.60
         overlay: Also write overlay.mp4, the bodies over the video.
+        weights: Of UniSH's network: file, folder, or OWNER/NAME of the Hugging Face hub (licence: docs/unish.md).
         quiet: Say nothing but warnings and errors.
     """
     say_progress(quiet)
@@ -51,7 +53,7 @@ def reconstruct(
 
     result = reconstruct(
         video, method=method, out=out, shot=shot, focal=focal, fov=fov, stature=parse_statures(stature),
-        overlay=overlay, progress=not quiet,
+        overlay=overlay, weights=weights, progress=not quiet,
     )  # fmt: skip
     if not quiet:
         from diorama.reconstruct.report import card_text, how_to_look

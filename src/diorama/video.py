@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import av
 import av.error
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from diorama.assets import sha256_of
 from diorama.errors import DioramaError
@@ -64,16 +64,30 @@ class Video:
     ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
         """Yield (row, RGB picture) for rows start, start+step, ... < stop, upright, shrunk to `max_size` if given."""
         stop = len(self) if stop is None else min(stop, len(self))
+        return self._pictures([row for row in range(start, stop, step) if row >= 0], max_size)
+
+    def frames_at(
+        self, rows: Int[np.ndarray, " rows"], *, max_size: int | None = None
+    ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
+        """Yield (row, RGB picture) for some rows, ascending, as `frames` does."""
+        return self._pictures([int(row) for row in rows], max_size)
+
+    def _pictures(
+        self, rows: Sequence[int], max_size: int | None
+    ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
+        """One pass over the file up to the last of the rows (ascending)."""
         size = self.working_size(max_size)
         if self.rotation % 180:
             size = size[::-1]
-        for index, frame in enumerate(_decode(self.path)):
-            row = index - self.first_frame
-            if row >= stop:
+        done = 0
+        for index, frame in enumerate(_decode(self.path) if rows else ()):
+            if index - self.first_frame != rows[done]:
+                continue
+            picture = frame.reformat(width=size[0], height=size[1], format="rgb24", interpolation="AREA")
+            yield rows[done], np.ascontiguousarray(np.rot90(picture.to_ndarray(), self.rotation // 90))
+            done += 1
+            if done == len(rows):
                 return
-            if row >= start and (row - start) % step == 0:
-                picture = frame.reformat(width=size[0], height=size[1], format="rgb24", interpolation="AREA")
-                yield row, np.ascontiguousarray(np.rot90(picture.to_ndarray(), self.rotation // 90))
 
     def frame(self, row: int, *, max_size: int | None = None) -> UInt8[np.ndarray, "height width 3"]:
         """The picture of one row."""

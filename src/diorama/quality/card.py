@@ -32,7 +32,10 @@ def quality_card(
             *(observations.tracks.dropped if observations.tracks else ()),
             *reconstruction.quality.get("dropped", ()),
         ],
-        "warnings": list(observations.cameras.warnings) if observations.cameras else [],
+        "warnings": [
+            *(observations.cameras.warnings if observations.cameras else ()),
+            *reconstruction.quality.get("warnings", ()),
+        ],
         "seconds": dict(seconds),
     }
     return _plain(card)

@@ -26,6 +26,7 @@ def reconstruct(
     fov: float | None = None,
     stature: Mapping[int, float] | None = None,
     overlay: bool = True,
+    weights: str | Path | None = None,
     progress: bool = True,
 ) -> Reconstruction:
     """Reconstruct people, cameras, scene and contacts of one shot of a video, in metres, gravity along -Z.
@@ -40,12 +41,14 @@ def reconstruct(
         fov: horizontal field of view in degrees, instead of `focal`.
         stature: height in metres of the people whose height is known, by id.
         overlay: also write `overlay.mp4`.
+        weights: of the network of method "unish": file, folder, or repository of the Hugging Face hub (docs/unish.md).
         progress: show progress bars where a terminal watches.
 
     Raises:
         DioramaError: the video, an option, the output folder or a model file cannot be used; nothing has been written.
     """
-    options = Options(method, shot, focal, fov, dict(stature or {}), overlay)
+    named = None if weights is None else str(weights)
+    options = Options(method, shot, focal, fov, dict(stature or {}), overlay, named)
     store = StepStore(None if out is None else Path(out))
     taken = open_or_recall(Path(video), shot, store)
     if store.folder is not None:

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
+from diorama.methods.unish.weights_named import check_weights
 
-METHODS = ("josh",)
+METHODS = ("josh", "unish")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the main job; `focal` px of the upright source video, `fov` horizontal degrees, `stature` m by id."""
+    """Options of the main job; `focal` px of the upright source video, `fov` horizontal degrees, `stature` m by id.
+    `weights` of the method's network: file, folder, or repository of the Hugging Face hub."""
 
     method: str = "auto"
     shot: int | None = None
@@ -20,11 +22,18 @@ class Options:
     fov: float | None = None
     stature: Mapping[int, float] = field(default_factory=dict)
     overlay: bool = True
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", *METHODS):
             raise DioramaError(
                 "no such method", where=f"--method {self.method}", fix=f"choose auto or {', '.join(METHODS)}"
+            )
+        if self.method == "unish":
+            check_weights(self.weights)
+        elif self.weights is not None:
+            raise DioramaError(
+                "this method has no network", where="--weights", fix="leave it out, or use --method unish"
             )
         if self.focal is not None and self.fov is not None:
             raise DioramaError("two focal lengths", where="--focal and --fov", fix="give one of them")

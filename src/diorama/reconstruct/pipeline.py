@@ -21,11 +21,13 @@ from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
 from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
+from diorama.methods.unish.method import UnishConfig, reconstruct_unish
+from diorama.methods.unish.weights import WeightsConfig, stamp_of
 from diorama.models import MODELS
 from diorama.observations import Bodies, Depth, Observations, Tracks
 from diorama.quality import draw_card, quality_card
 from diorama.reconstruct.options import Options
-from diorama.reconstruct.plan import PHASES, Plan
+from diorama.reconstruct.plan import Plan, phases_of
 from diorama.reconstruct.preflight import set_threads, thread_count
 from diorama.reconstruct.store import StepStore
 from diorama.reconstruct.take import SCAN, scan_key
@@ -47,6 +49,15 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "result": ("scan", "tracks", "cameras", "depth", "bodies", "method"),
     "overlay": ("scan", "method"),
 }
+_NOT_OF_UNISH = ("cameras", "depth", "bodies")
+
+
+def needs_of(method: str) -> dict[str, tuple[str, ...]]:
+    """The steps of a job with this method, and what each reads."""
+    if method != "unish":
+        return NEEDS
+    steps = (name for name in NEEDS if name not in _NOT_OF_UNISH)
+    return {name: tuple(need for need in NEEDS[name] if need not in _NOT_OF_UNISH) for name in steps}
 
 
 def configs_of(options: Options) -> dict[str, Any]:
@@ -56,10 +67,27 @@ def configs_of(options: Options) -> dict[str, Any]:
         "cameras": CamerasConfig(focal=options.focal, fov=options.fov),
         "depth": DenseConfig(),
         "bodies": BodiesConfig(),
-        "method": JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=dict(options.stature)))),
+        "method": _method_config(options),
         "result": {},
         "overlay": {},
     }
+
+
+def _method_config(options: Options) -> JoshConfig | UnishConfig:
+    stature = dict(options.stature)
+    if options.chosen_method == "unish":
+        assert options.weights is not None
+        return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
+    return JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=stature)))
+
+
+def _with_focal(configs: dict[str, Any], focal: float | None) -> dict[str, Any]:
+    """UniSH's network is told a known focal length itself, since nobody estimates cameras before it."""
+    method = configs["method"]
+    if not isinstance(method, UnishConfig):
+        return configs
+    weights = dataclasses.replace(method.weights, focal=focal)
+    return {**configs, "method": dataclasses.replace(method, weights=weights)}
 
 
 @dataclass
@@ -77,7 +105,7 @@ class Job:
         """The result of a step: read if it is finished, else computed and kept."""
         if self.store.folder is None:
             return self._timed(name, compute)
-        key = self.store.key(name, self.configs[name], NEEDS[name])
+        key = self.store.key(name, self.configs[name], needs_of(self.method)[name])
         if finished := self.store.find(name, key):
             self.seconds[name] = finished.seconds
             logger.info("%s", self.plan.reused_line(name))
@@ -91,7 +119,7 @@ class Job:
 
     def files_step(self, name: str, compute: Callable[[], tuple[Path, ...]]) -> None:
         """A step whose result is files of the output folder; skipped if they are whole and of the same key."""
-        key = self.store.key(name, self.configs[name], NEEDS[name])
+        key = self.store.key(name, self.configs[name], needs_of(self.method)[name])
         if finished := self.store.find(name, key):
             self.seconds[name] = finished.seconds
             logger.info("%s", self.plan.reused_line(name))
@@ -109,10 +137,10 @@ class Job:
         return result
 
 
-def finished_steps(store: StepStore, configs: dict[str, Any]) -> frozenset[str]:
+def finished_steps(store: StepStore, configs: dict[str, Any], method: str) -> frozenset[str]:
     """The steps that a run with these configurations will reuse."""
     done: set[str] = {SCAN} if SCAN in store.contents else set()
-    for name, needs in NEEDS.items():
+    for name, needs in needs_of(method).items():
         if set(needs) <= done and store.find(name, store.key(name, configs[name], needs)):
             done.add(name)
     return frozenset(done)
@@ -121,9 +149,11 @@ def finished_steps(store: StepStore, configs: dict[str, Any]) -> frozenset[str]:
 def run(video: Video, options: Options, store: StepStore, *, progress: bool = True) -> Reconstruction:
     """All steps for a video that has been opened and an output folder that has been checked; see `reconstruct`."""
     configs = configs_of(options)
-    given_focal(video, configs["cameras"])  # an absurd one is refused now, not after the people have been tracked
-    phases = tuple(p for p in PHASES if p.name != "overlay" or (options.overlay and store.folder))
-    plan = Plan(video, MODELS, finished_steps(store, configs), phases)
+    # An absurd focal length is refused now, not after the people have been tracked.
+    configs = _with_focal(configs, given_focal(video, configs["cameras"]))
+    method = options.chosen_method
+    phases = tuple(p for p in phases_of(method) if p.name != "overlay" or (options.overlay and store.folder))
+    plan = Plan(video, MODELS, finished_steps(store, configs, method), phases)
     logger.info("%s", plan.text())
     if not plan.all_reused:
         prepare_models(plan)
@@ -132,7 +162,7 @@ def run(video: Video, options: Options, store: StepStore, *, progress: bool = Tr
         store.clear_temporaries()
         if SCAN not in store.contents:
             _keep_scan(video, options, store)
-    job = Job(video, options.chosen_method, configs, store, plan)
+    job = Job(video, method, configs, store, plan)
     observations = observe(job, progress=progress)
     _warn_of_strangers(options, observations)
     believed = job.step(
@@ -177,13 +207,16 @@ def observe(job: Job, *, progress: bool) -> Observations:
     """What is seen in the video: people, cameras with matches, scene, bodies in front of the cameras."""
     video = job.video
     tracks = job.step("tracks", Tracks, lambda: track_people(video, job.configs["tracks"], progress=progress))
+    frame_index = np.arange(len(video)) + video.first_frame
+    if "cameras" not in needs_of(job.method):
+        return Observations(video.width, video.height, video.times, frame_index, video.duplicate, tracks=tracks)
     filmed = job.step(
         "cameras", SeenCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
     logger.info("camera: %s, focal length %s", filmed.cameras.kind, filmed.cameras.focal_source)
     depth = job.step("depth", Depth, lambda: _depth(job, tracks, filmed, progress=progress))
     seen = Observations(
-        video.width, video.height, video.times, np.arange(len(video)) + video.first_frame, video.duplicate,
+        video.width, video.height, video.times, frame_index, video.duplicate,
         tracks=tracks, depth=depth, matches=filmed.matches, cameras=filmed.cameras,
     )  # fmt: skip
     bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
@@ -203,6 +236,8 @@ def run_method(method: str, video: Video | None, observations: Observations, con
     """From observations to belief."""
     if method == "josh":
         return reconstruct_josh(video, observations, config)
+    if method == "unish":
+        return reconstruct_unish(video, observations, config)
     raise ValueError(f"{method} is in METHODS but not here")
 
 
@@ -231,13 +266,19 @@ def with_card(believed: Reconstruction, observations: Observations, job: Job) ->
             "shot": video.shot,
             "frames": len(video),
         },
-        "models": [model.credit() for model in MODELS],
+        "models": [*(model.credit() for model in MODELS), *_weights_of(believed)],
         "config": flatten(job.configs, "config", {}),
     }
     card = {**believed.quality, **quality_card(believed, observations, job.seconds)}
     told = observations.cameras.warnings if observations.cameras else ()
     card["warnings"] = list(dict.fromkeys([*video.warnings, *told, *card.get("warnings", [])]))
     return believed.replace(quality=card, provenance={**believed.provenance, **origin})
+
+
+def _weights_of(believed: Reconstruction) -> list[dict[str, Any]]:
+    """What a method with a network of its own says of its weights."""
+    weights = believed.provenance.get("weights")
+    return [weights] if weights else []
 
 
 def write_result(believed: Reconstruction, observations: Observations, job: Job, folder: Path) -> tuple[Path, ...]:

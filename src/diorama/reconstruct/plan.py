@@ -41,6 +41,20 @@ PHASES = (
     Phase("overlay", "bodies over the video", ("anny",), 1.0, 0.13),
 )
 
+# With a scene network there are no cameras, depth and bodies of other front ends.
+_UNISH = (
+    PHASES[0],
+    # 19 s per picture of 518x294, 6 of 30 per second, a quarter twice: from the CPU times of the official modules
+    # (2 threads of such a machine), not measured here. With a GPU it is a matter of seconds.
+    Phase("method", "UniSH (on a CPU; seconds on a GPU)", ("anny",), 10.0, 4.7),
+    *PHASES[-2:],
+)
+
+
+def phases_of(method: str) -> tuple[Phase, ...]:
+    """The steps that a method needs."""
+    return _UNISH if method == "unish" else PHASES
+
 
 @dataclass
 class Plan:

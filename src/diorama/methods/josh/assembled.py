@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.geometry.cameras import project, scale_focal
-from diorama.geometry.ground import rotation_to_z_up
 from diorama.geometry.transforms import apply, invert, move_cameras
 from diorama.methods.backdrop import BackdropConfig, backdrop_scene, measured_scene
+from diorama.methods.josh.floor import levelling
 from diorama.methods.josh.point_maps import PointMaps
 from diorama.methods.josh.segments import KeyResult
 from diorama.methods.people_surface import with_people_points
@@ -20,9 +20,6 @@ from diorama.methods.placing import Placing
 from diorama.observations import Depth, Observations
 from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
 from diorama.video import Video
-
-# A floor more tilted than this is a slope: the world is not levelled by it (degrees).
-_LEVEL = 3.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ def assembled(video: Video | None, world: World, backdrop: BackdropConfig) -> Re
     """Level the floor to z = 0 and write everything down."""
     seen = world.observations.cameras
     assert seen is not None
-    level, lift = _levelling(world)
+    level, lift = (np.eye(3), np.zeros(3)) if world.floor is None else levelling(world.floor, world.people)
     T = move_cameras(world.T_world_camera, 1.0, level, lift)
     cameras = Cameras(
         K=seen.K, T_world_camera=T, distortion=seen.distortion, registered=seen.registered,
@@ -56,17 +53,6 @@ def assembled(video: Video | None, world: World, backdrop: BackdropConfig) -> Re
         scene=with_people_points(scene, believed, cameras), up=_up_source(world), quality=_figures(world),
         provenance={"method": "josh", "scale_source": world.placing.scale.source},
     )  # fmt: skip
-
-
-def _levelling(world: World) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, 3]]:
-    """The rotation and shift that bring the floor to z = 0, and level it unless it is a slope."""
-    if world.floor is None:
-        return np.eye(3), np.zeros(3)
-    a, b, d = world.floor
-    if np.degrees(np.arctan(np.hypot(a, b))) > _LEVEL:
-        middle = np.concatenate([p.joints_world()[:, 0, :2] for p in world.people]).mean(0)
-        return np.eye(3), np.array([0, 0, -(middle @ world.floor[:2] + d)])
-    return rotation_to_z_up(np.array([-a, -b, 1.0])), np.array([0, 0, -d / np.sqrt(1 + a * a + b * b)])
 
 
 def _scene(video: Video | None, world: World, cameras: Cameras, backdrop: BackdropConfig) -> Scene:

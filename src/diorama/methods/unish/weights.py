@@ -1,0 +1,77 @@
+"""Where UniSH's weights come from, and the branch that uses them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diorama.methods.unish.network_branch import NetworkBranch
+from diorama.methods.unish.weights_named import check_weights
+from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH
+
+
+def _options() -> InferOptions:
+    return InferOptions(shared_focal=True)
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """Weights and how the network is run.
+
+    Attributes:
+        source: a file, a folder, or a repository of the Hugging Face hub.
+        revision: of the repository.
+        stamp: size and date of local files, so that other files are another configuration (`stamp_of`).
+        device: "auto" takes a CUDA GPU if there is one.
+        focal: known focal length in source pixels.
+        options: of inference. One focal length per window, since most lenses do not zoom within seconds; switch
+            `shared_focal` off for those that do.
+        autocast: bfloat16 for encoders and decoders on a GPU.
+    """
+
+    source: str | None = None
+    revision: str | None = None
+    stamp: str = ""
+    device: str = "auto"
+    focal: float | None = None
+    options: InferOptions = field(default_factory=_options)
+    autocast: bool = True
+
+
+def stamp_of(source: str) -> str:
+    """Sizes and dates of the files of local weights; nothing for the hub's."""
+    path = Path(source).expanduser()
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
+    return " ".join(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files)
+
+
+def load_branch(config: WeightsConfig) -> NetworkBranch:
+    """The network with its weights.
+
+    Raises:
+        DioramaError: no weights, or some that cannot be read.
+    """
+    check_weights(config.source)
+    assert config.source is not None
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    network = UniSH.from_pretrained(config.source, revision=config.revision, device=device)
+    credit = {
+        "name": "UniSH", "licence": licence_of(config.source), "source": config.source, "revision": config.revision or "",
+    }  # fmt: skip
+    autocast = config.autocast and torch.device(device).type == "cuda"
+    return NetworkBranch(network, config.options, config.focal, autocast, credit)
+
+
+def licence_of(source: str) -> str:
+    """What our own config.json beside the weights says, else the licence of the release's weights."""
+    path = Path(source).expanduser()
+    about = (path if path.is_dir() else path.parent) / "config.json"
+    if not path.exists() or not about.is_file():
+        return UNISH_LICENCE
+    told: Any = json.loads(about.read_text(encoding="utf-8"))
+    ours = isinstance(told, dict) and told.get("diorama") == "unish"
+    return str(told.get("licence", UNISH_LICENCE)) if ours else UNISH_LICENCE

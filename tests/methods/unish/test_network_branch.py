@@ -1,0 +1,157 @@
+"""The tiny network in its place: the same numbers as `UniSH.infer`, several people, nobody, and a whole video."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from diorama.errors import DioramaError
+from diorama.methods.unish.method import UnishConfig, reconstruct_unish
+from diorama.methods.unish.network_branch import NetworkBranch
+from diorama.methods.unish.pictures import SeenPerson, Window
+from diorama.methods.unish.weights import WeightsConfig, licence_of, load_branch, stamp_of
+from diorama.methods.unish.windows import Layout, WindowConfig
+from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH, UniSHConfig
+from diorama.observations import MaskStack, Observations, Source, Track, Tracks
+from diorama.reconstruction import load
+from diorama.video import open_video
+from random_weights import shaken
+from tiny_videos import moving, write_video
+
+LICENCE = "CC0-1.0 (random numbers)"
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return shaken(UniSH(UniSHConfig.tiny()))
+
+
+@pytest.fixture(scope="module")
+def weights(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    network.save(folder, licence=LICENCE)
+    return folder
+
+
+def window_of(people=1, frames=3, seen=None):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (frames, 28, 42, 3), dtype=np.uint8)
+    everybody = []
+    for id in range(1, people + 1):
+        present = np.ones(frames, bool) if seen is None else np.asarray(seen)
+        crops = rng.integers(0, 256, (frames, 256, 256, 3), dtype=np.uint8) * present[:, None, None, None]
+        boxes = rng.normal(size=(frames, 3)) * 5 * present[:, None]
+        everybody.append(SeenPerson(id, present, boxes, crops))
+    owners = np.zeros((frames, 28, 42), np.int32)
+    return Window(np.arange(frames), 6.0, Layout((84, 56), (42, 28)), tuple(everybody), owners, images)
+
+
+def branch_of(network, **options):
+    return NetworkBranch(network, InferOptions(**options), None, False, {})
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_person_is_inference(network, shared):
+    window = window_of()
+    found = branch_of(network, shared_focal=shared)(window)
+    tensors = [
+        torch.from_numpy(a).float()[None] for a in (window.images, window.people[0].crops, window.people[0].boxes)
+    ]
+    images, crops = (part.movedim(-1, 2) / 255 for part in tensors[:2])
+    wanted = network.infer(images, crops, tensors[2], options=InferOptions(shared_focal=shared))
+    person = found.people[0]
+    pairs = [
+        (found.K, wanted["K"]), (found.T_world_camera, wanted["T_world_camera"]),
+        (found.depth, wanted["depth"] * wanted["valid"]), (person.rotations, wanted["pose_camera"]),
+        (person.betas, wanted["betas_frames"]), (person.transl, wanted["transl_camera"]),
+    ]  # fmt: skip
+    for ours, theirs in pairs:
+        theirs = theirs[0].double().numpy()
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * max(np.abs(theirs).max(), 1e-9))
+    assert found.scale_witnesses == 3
+
+
+def test_several_people_share_one_scale(network):
+    """Everybody's place is his own, but for the one factor of the scene."""
+    window = window_of(people=2)
+    both = branch_of(network)(window)
+    alone = [branch_of(network)(replace(window, people=(person,))) for person in window.people]
+    factor = [np.median(each.depth[each.depth > 0]) for each in (*alone, both)]
+    assert factor[2] == pytest.approx(np.sqrt(factor[0] * factor[1]), rel=1e-4)
+    for at, each in enumerate(alone):
+        np.testing.assert_allclose(both.people[at].transl / factor[2], each.people[0].transl / factor[at], rtol=1e-3)
+        np.testing.assert_allclose(both.people[at].rotations, each.people[0].rotations, atol=1e-5)
+
+
+def test_pictures_of_absent_frames_have_no_effect(network):
+    window = window_of(seen=[True, False, True])
+    person = window.people[0]
+    filled = replace(person, crops=np.where(person.seen[:, None, None, None], person.crops, 77).astype(np.uint8))
+    one, other = (branch_of(network)(replace(window, people=(each,))) for each in (person, filled))
+    np.testing.assert_array_equal(one.people[0].transl, other.people[0].transl)
+    assert one.scale_witnesses == 2 and np.isfinite(one.people[0].transl).all()
+
+
+def test_nobody_and_no_pictures(network):
+    found = branch_of(network)(window_of(people=0))
+    assert found.people == () and found.scale_witnesses == 0 and np.isfinite(found.depth).all()
+    with pytest.raises(DioramaError, match="give the video"):
+        branch_of(network)(replace(window_of(), images=None))
+
+
+def test_a_known_focal_length_is_used(network):
+    found = replace(branch_of(network), focal=100.0)(window_of())
+    np.testing.assert_allclose(found.K[:, 0, 0], 50.0, rtol=1e-5)
+
+
+def observations_of(video):
+    """Two people with masks, one of whom comes and goes."""
+    tracks = []
+    for id, rows, left in ((1, np.arange(len(video)), 10), (2, np.r_[3:12, 30:37], 50)):
+        window = (left, 8, left + 30, 60)
+        masks = MaskStack.encode([(window, np.ones((52, 30), bool))] * len(rows), 96, 64)
+        boxes = np.tile(np.array(window, float), (len(rows), 1))
+        keypoints = np.concatenate(
+            [np.random.default_rng(id).uniform(10, 60, (len(rows), 33, 2)), np.ones((len(rows), 33, 1))], 2
+        )
+        tracks.append(Track(id, rows, boxes, keypoints, "blazepose33", masks))
+    index = np.arange(len(video))
+    return Observations(
+        video.width, video.height, video.times, index, video.duplicate, tracks=Tracks(Source("test"), tuple(tracks))
+    )
+
+
+@pytest.mark.parametrize("size", [(96, 64), (16, 16)])
+def test_a_video_becomes_a_saved_world(free_body, weights, tmp_path, size):
+    video = open_video(write_video(tmp_path / "clip.mp4", moving(40, *size)))
+    config = UnishConfig(
+        WeightsConfig(str(weights), device="cpu"), WindowConfig(fps=12.5, longest=56, frames=8, overlap=3)
+    )
+    world = reconstruct_unish(video, observations_of(video), config)
+    assert len(world) == 40 and [person.id for person in world.people] == [1, 2]
+    np.testing.assert_array_equal(world.people[1].frames, np.r_[3:12, 30:37])
+    for array in (
+        world.cameras.T_world_camera,
+        world.cameras.K,
+        world.people[0].joints_world,
+        world.scene.points_world,
+    ):
+        assert np.isfinite(array).all()
+    assert world.provenance["weights"]["licence"] == LICENCE
+    assert world.quality["windows"] == 4 and np.isfinite(world.quality["join_residual_percent"])
+    again = load(world.save(tmp_path / "out"))
+    np.testing.assert_array_equal(again.people[1].transl, world.people[1].transl)
+    assert again.provenance["bodies"]["2"]["smpl_betas"] == world.provenance["bodies"]["2"]["smpl_betas"]
+
+
+def test_weights_say_whose_they_are(weights, tmp_path):
+    assert licence_of(str(weights)) == licence_of(str(weights / "model.safetensors")) == LICENCE
+    assert licence_of("owner/name") == UNISH_LICENCE
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "other"}))
+    assert licence_of(str(tmp_path)) == UNISH_LICENCE
+    assert stamp_of("owner/name") == "" and "model.safetensors" in stamp_of(str(weights))
+    with pytest.raises(DioramaError, match="--weights"):
+        load_branch(WeightsConfig("no/such/weights"))
