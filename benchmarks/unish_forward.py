@@ -5,9 +5,9 @@
     python benchmarks/unish_forward.py --device none                               (FLOPs only, no memory needed)
 
 FLOPs are those of products, convolutions and attention, 2 per multiplication, counted without numbers (meta device). On a
-GPU seconds are medians between events after a warm-up; on a CPU medians of the wall clock, with the process's CPU seconds
-beside them. Branches: scene (Pi3), human (ViT and decoder), AlignNet, and what `infer` adds (focal length and shift twice,
-scale, points): its total less the three.
+GPU seconds are medians between events after a warm-up; on a CPU medians of the wall clock, and of the process's CPU
+seconds with the work done in each of them. Branches: scene (Pi3), human (ViT and decoder), AlignNet, and what `infer`
+adds (focal length and shift twice, scale, points): its total less the three.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ PARTS = {
     "human ViT": ("backbone",),
     "human decoder": ("human_head",),
     "AlignNet": ("alignnet",),
+}
+BRANCHES = {
+    "scene": ("encoder", "frame blocks", "global blocks", "decoders", "heads"),
+    "human": ("human ViT", "human decoder"),
+    "AlignNet": ("AlignNet",),
 }
 
 
@@ -117,18 +122,22 @@ def timed(network: UniSH, frames: int, options: argparse.Namespace) -> dict[str,
     return {name: seconds(call, options.device, options.repeats) for name, call in calls.items()}
 
 
-def print_flops(options: argparse.Namespace, lengths: list[int]) -> dict[int, float]:
-    """TFLOP per frame of every part, and the totals per clip."""
+def print_flops(options: argparse.Namespace, lengths: list[int]) -> dict[int, dict[str, float]]:
+    """TFLOP per frame of every part; returns FLOP per clip of every branch and of `infer`, which is nearly their sum."""
     tables = {frames: flops(options.size, frames, options.height, options.width) for frames in lengths}
     totals = {frames: sum(table.values()) for frames, table in tables.items()}
     print(f"{'TFLOP per frame':16}" + "".join(f"{f'{frames} frames':>12}" for frames in lengths))
     for part in next(iter(tables.values())):
         print(f"{part:16}" + "".join(f"{tables[frames][part] / frames / 1e12:12.4f}" for frames in lengths))
     print(f"{'all':16}" + "".join(f"{totals[frames] / frames / 1e12:12.4f}" for frames in lengths))
-    return totals
+    return {
+        frames: {name: sum(table[part] for part in parts) for name, parts in BRANCHES.items()}
+        | {"infer": totals[frames]}
+        for frames, table in tables.items()
+    }
 
 
-def print_times(options: argparse.Namespace, lengths: list[int], totals: dict[int, float]) -> None:
+def print_times(options: argparse.Namespace, lengths: list[int], work: dict[int, dict[str, float]]) -> None:
     """Seconds per branch, speed and memory for every length."""
     network = random_network(options.size, options.device)
     print("\nframes   scene   human AlignNet  around   infer  CPU s  frames/s  TFLOP/s  peak GB")
@@ -140,10 +149,14 @@ def print_times(options: argparse.Namespace, lengths: list[int], totals: dict[in
         scene, human, align, whole = (found[name][0] for name in ("scene", "human", "AlignNet", "infer"))
         print(
             f"{frames:6} {scene:7.3f} {human:7.3f} {align:8.4f} {whole - scene - human - align:7.3f} {whole:7.3f} "
-            f"{found['infer'][1]:6.1f} {frames / whole:9.2f} {totals[frames] / whole / 1e12:8.2f} "
+            f"{found['infer'][1]:6.1f} {frames / whole:9.2f} {work[frames]['infer'] / whole / 1e12:8.2f} "
             f"{memory(options.device):8.2f}",
             flush=True,
         )
+        if options.device == "cpu":
+            for name, (_, used) in found.items():
+                speed = work[frames][name] / used / 1e9
+                print(f"       {name:9} {used:8.2f} CPU s {speed:6.1f} GFLOP/s per core", flush=True)
 
 
 def main() -> None:
@@ -162,9 +175,9 @@ def main() -> None:
         f"{options.size}, {options.width}x{options.height}, {options.dtype} on {card}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, {platform.system()}\n"
     )
-    totals = print_flops(options, lengths)
+    work = print_flops(options, lengths)
     if options.device != "none":
-        print_times(options, lengths, totals)
+        print_times(options, lengths, work)
 
 
 if __name__ == "__main__":

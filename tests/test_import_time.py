@@ -6,7 +6,18 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "cv2", "pycolmap", "scipy", "viser", "trimesh", "av", "ai_edge_litert")
+HEAVY = (
+    "torch",
+    "safetensors",
+    "huggingface_hub",
+    "cv2",
+    "pycolmap",
+    "scipy",
+    "viser",
+    "trimesh",
+    "av",
+    "ai_edge_litert",
+)
 PROBE = """
 import sys
 {statement}

@@ -18,7 +18,7 @@ def pinhole(rng, height, width, focal, shift, noise=0.0):
 
 
 def minpack(points, mask, tolerance):
-    """The release's way: scipy's call of MINPACK on one map."""
+    """The release's way: scipy's call of MINPACK on one map, unscaled as it was before scipy 1.16 (it is on Python 3.10)."""
     height, width = mask.shape
     rows, columns = np.arange(64) * height // 64, np.arange(64) * width // 64
     half = np.hypot(height, width) / 2
@@ -32,7 +32,7 @@ def minpack(points, mask, tolerance):
         focal = (place * plane).sum() / (place**2).sum()
         return focal, (focal * place - plane).ravel()
 
-    found = least_squares(lambda shift: fitted(shift)[1], 0.0, method="lm", ftol=tolerance)
+    found = least_squares(lambda shift: fitted(shift)[1], 0.0, method="lm", ftol=tolerance, x_scale=1.0)
     return fitted(found.x[0])[0], found.x[0]
 
 

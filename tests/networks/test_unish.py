@@ -3,6 +3,7 @@
 import copy
 import logging
 
+import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
@@ -113,6 +114,19 @@ def test_long_clips_are_stretched_only_as_released(network):
     assert torch.equal(network.alignnet(*short)[1], network.alignnet(*short, release=True)[1])
 
 
+@pytest.mark.parametrize(("frames", "fps"), [(121, 6.0), (61, 2.0), (148, 7.2)])
+def test_the_released_stretch_is_linear_between_the_centres_of_120_positions(frames, fps):
+    align = AlignNet(AlignNetConfig.tiny())
+    table = align._table(frames, fps, torch.device("cpu"), torch.float64, True)
+    positions = np.array([round(index * 6 / fps) for index in range(frames)])
+    length = positions[-1] + 1
+    places = ((positions + 0.5) * 120 / length - 0.5).clip(0, 119)
+    for column, frequency in enumerate(100.0 ** (-np.arange(0, 32, 2) / 32)):
+        for found, wave in ((table.cos, np.cos), (table.sin, np.sin)):
+            expected = np.interp(places, np.arange(120), wave(np.arange(120) * frequency))
+            np.testing.assert_allclose(found[:, 0, column].numpy(), expected, atol=2e-5)
+
+
 def test_scale_and_places_move_with_the_frames_positions():
     """With one position for all (endless frames per second) AlignNet too knows no order."""
     align = shaken(AlignNet(AlignNetConfig(scene=32, human=16, width=32, heads=2, mlp=32)), double=True)
@@ -187,6 +201,21 @@ def test_stochastic_depth_keeps_the_mean():
     assert residual.mean(0).abs().max() < 0.1
     block.eval()
     assert block._dropped(tokens) is tokens
+
+
+def test_geometry_stays_exact_under_autocast(single):
+    """Products of transforms and points are no network: in bfloat16 cameras would not even be rotations."""
+    with torch.autocast("cpu", torch.bfloat16):
+        _, found, _, _ = infer_parts(single)
+        raw = single(*clip(2, 3, 28, 42))["T_world_camera"]
+    assert {value.dtype for value in found.values()} == {torch.float32, torch.bool} and raw.dtype == torch.float32
+    for T in (found["T_world_camera"], raw):
+        R = T[..., :3, :3]
+        torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
+    close(found["points_world"], moved(found["points_camera"], found["T_world_camera"]), 1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        turned, _ = body_in_world(torch.eye(3), torch.zeros(3), raw[0, 1])
+    assert torch.equal(turned, raw[0, 1, :3, :3])
 
 
 def infer_parts(network, **options):
@@ -360,6 +389,11 @@ def test_clips_of_different_lengths(part):
     parts[part] = parts[part][:, :2]
     with pytest.raises(DioramaError, match="one crop and one box per frame"):
         _check(*parts)
+
+
+@pytest.mark.parametrize("size", ["full", "base", "small", "tiny"])
+def test_presets_of_alignnet_are_those_of_the_whole(size):
+    assert getattr(UniSHConfig, size)().alignnet == getattr(AlignNetConfig, size)()
 
 
 def test_sizes_that_do_not_fit():

@@ -1,13 +1,10 @@
 """Weights from files, folders and the hub: what is saved comes back; what is wrong ends in one line that names it."""
 
-import hashlib
 import json
 import logging
 import pickle
 import struct
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -90,12 +87,43 @@ def test_the_published_licence_is_shown(weights, tmp_path, caplog):
     assert "CC BY-NC 4.0" in caplog.text
 
 
-def test_loaded_weights_no_longer_need_the_file(weights, tmp_path):
+@pytest.mark.parametrize("name", ["model.safetensors", "w.pt"])
+def test_the_file_and_the_network_part_ways(network, weights, tmp_path, name):
+    """Learning does not reach the file, nor does saving anew or deleting the file reach the network."""
+    path = tmp_path / name
+    torch.save(weights, path) if name == "w.pt" else write_safetensors(path, weights)
+    before = path.read_bytes()
+    found, again = (Pi3.from_pretrained(path, config=TINY) for _ in range(2))
+    with torch.no_grad():
+        found.register_token += 1
+    assert path.read_bytes() == before
+    assert equal(again.state_dict(), weights)
+    found.save(tmp_path, licence="CC0-1.0")
+    path.unlink()
+    assert equal(again.state_dict(), weights)
+    assert torch.equal(found.register_token, network.register_token + 1)
+
+
+def test_tied_weights_become_the_networks_own(weights, tmp_path):
+    tied = {**weights, "conf_decoder.projects.weight": weights["point_decoder.projects.weight"]}
+    torch.save(tied, tmp_path / "w.pt")
+    found = Pi3.from_pretrained(tmp_path / "w.pt", config=TINY)
+    with torch.no_grad():
+        found.conf_decoder.projects.weight.zero_()
+    assert torch.equal(found.point_decoder.projects.weight, weights["point_decoder.projects.weight"])
+
+
+def test_saving_is_all_or_nothing(network, weights, tmp_path):
     path = tmp_path / "w.safetensors"
     write_safetensors(path, weights)
-    found = Pi3.from_pretrained(path, config=TINY)
-    path.write_bytes(bytes(path.stat().st_size))
-    assert equal(found.state_dict(), weights)
+    before = path.read_bytes()
+    write_safetensors(path, dict(reversed(weights.items())))
+    assert path.read_bytes() == before
+    tied_twice = torch.zeros(2)
+    with pytest.raises(DioramaError, match="cannot be saved") as caught:
+        write_safetensors(path, {"a": tied_twice, "b": tied_twice})
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_every_difference_is_named(weights, tmp_path):
@@ -232,64 +260,3 @@ def test_a_given_hash_is_compared(network, tmp_path):
     network.save(tmp_path, licence="CC0-1.0")
     Pi3.from_pretrained(tmp_path, sha256=sha256_of(tmp_path / "model.safetensors"))
     refused(tmp_path, "hash differs", sha256=64 * "0")
-
-
-def git_hash(content):
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-@pytest.fixture
-def hub(network, tmp_path, monkeypatch):
-    """A client with one repository, in place of the real one."""
-    network.save(tmp_path / "repository", licence="CC0-1.0")
-    files = {path.name: path for path in (tmp_path / "repository").iterdir()}
-    commit = 40 * "a"
-
-    def model_info(repository, *, revision, files_metadata):
-        if repository != "someone/pi3-tiny" or revision not in (None, "v1", commit):
-            raise OSError("404: no such repository or revision\nand more lines")
-        lfs = SimpleNamespace(sha256=sha256_of(files["model.safetensors"]))
-        siblings = [
-            SimpleNamespace(rfilename="model.safetensors", lfs=lfs, blob_id="pointer"),
-            SimpleNamespace(rfilename="config.json", lfs=None, blob_id=git_hash(files["config.json"].read_bytes())),
-            SimpleNamespace(rfilename="README.md", lfs=None, blob_id="?"),
-        ]
-        return SimpleNamespace(sha=commit, siblings=siblings)
-
-    def hf_hub_download(repository, name, *, revision):
-        assert revision == commit
-        kept = tmp_path / "cache" / name
-        kept.parent.mkdir(exist_ok=True)
-        if not kept.exists():
-            kept.write_bytes(files[name].read_bytes())
-        return str(kept)
-
-    api = SimpleNamespace(HfApi=lambda: SimpleNamespace(model_info=model_info), hf_hub_download=hf_hub_download)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", api)
-    return tmp_path / "cache"
-
-
-def test_the_hub(hub, network, caplog):
-    with caplog.at_level(logging.INFO):
-        found = Pi3.from_pretrained("someone/pi3-tiny", revision="v1")
-    assert equal(found.state_dict(), network.state_dict()) and found.config == TINY
-    assert 40 * "a" in caplog.text
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_what_the_hub_sent_is_compared(hub, name):
-    Pi3.from_pretrained("someone/pi3-tiny")
-    content = bytearray((hub / name).read_bytes())
-    content[-3] ^= 1
-    (hub / name).write_bytes(content)
-    refused("someone/pi3-tiny", "hash differs from the one that the hub states")
-
-
-def test_what_the_hub_does_not_have(hub):
-    refused("someone/else", "cannot be fetched .404: no such repository or revision.;")
-    refused("someone/pi3-tiny", "cannot be fetched", revision="v2")
-
-
-def test_without_the_hubs_client(monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    refused("someone/pi3-tiny", r"pip install \"diorama\[hub\]\"")

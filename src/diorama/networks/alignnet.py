@@ -43,6 +43,26 @@ class AlignNetConfig:
     rope_base: float = 100.0
     table: int = 120
 
+    @classmethod
+    def full(cls) -> AlignNetConfig:
+        """The published network: 7.9 M parameters."""
+        return cls()
+
+    @classmethod
+    def base(cls) -> AlignNetConfig:
+        """The same: in `UniSHConfig.base` only the human backbone is smaller, and its decoder's token as wide."""
+        return cls.full()
+
+    @classmethod
+    def small(cls) -> AlignNetConfig:
+        """For `UniSHConfig.small`, a size of ours."""
+        return cls(scene=768, human=512, width=256, heads=4, mlp=256)
+
+    @classmethod
+    def tiny(cls) -> AlignNetConfig:
+        """For tests: random weights, milliseconds."""
+        return cls(scene=128, human=64, width=64, heads=2, mlp=64)
+
 
 def _adapter(channels: int, config: AlignNetConfig) -> nn.Sequential:
     norm = nn.LayerNorm(channels, eps=1e-5)
@@ -150,7 +170,7 @@ class AlignNet(nn.Module):
             return rotary(positions[:, None], channels, base=self.config.rope_base, dtype=dtype)
         steps = torch.arange(self.config.table, device=device, dtype=torch.float32)
         table = rotary(steps[:, None], channels, base=self.config.rope_base, dtype=dtype)
-        rows = positions.long()
+        rows = positions.long().clamp_max(length - 1)
         return Rotary(_stretched(table.cos, length)[rows], _stretched(table.sin, length)[rows])
 
 

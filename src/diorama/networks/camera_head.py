@@ -57,7 +57,14 @@ def _rotation_of_quaternion(q: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*bat
 def rigid_inverse(T: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
     """Inverse of a rotation and translation."""
     turn = T[..., :3, :3].mT
-    return rigid(turn, -(turn @ T[..., :3, 3:])[..., 0])
+    with full_precision(T):
+        return rigid(turn, -(turn @ T[..., :3, 3:])[..., 0])
+
+
+def in_first_camera(T: Float[Tensor, "*batch frames 4 4"]) -> Float[Tensor, "*batch frames 4 4"]:
+    """Cameras of a clip with the first one as the world."""
+    with full_precision(T):
+        return rigid_inverse(T[..., :1, :, :]) @ T
 
 
 def rigid(rotation: Float[Tensor, "*batch 3 3"], translation: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 4 4"]:

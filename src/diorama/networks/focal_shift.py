@@ -153,8 +153,8 @@ def _minimise(problem: _Problem, tolerance: float) -> Float[Tensor, " maps"]:
 
 
 def _may_ask(device: torch.device) -> bool:
-    """Whether looking at a value costs nothing; an accelerator would have to be waited for."""
-    return device.type == "cpu"
+    """Whether looking at a value costs nothing: an accelerator would have to be waited for, a compiled graph broken."""
+    return device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _flat(state: _State) -> Bool[Tensor, " maps"]:

@@ -114,7 +114,10 @@ def load_strictly(
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> None:
-    """Give a network (which may be on the meta device) copies of weights; names and shapes must agree entirely.
+    """Give a network (which may be on the meta device) these weights; names and shapes must agree entirely.
+
+    Weights that are of the wanted type and on the wanted device become the network's own without a copy, so that a file
+    that is mapped is in memory once.
 
     Raises:
         DioramaError: they do not, or a number is not finite; every difference is in the one message.
@@ -135,16 +138,24 @@ def load_strictly(
             fix="give the network's own weights, or the configuration that they were made with",
         )
     parameters = {name for name, _ in network.named_parameters()}
-    ready, broken = {}, []
+    ready, broken, addresses = {}, [], set()
     for name, value in wanted.items():
         kind = dtype if name in parameters else value.dtype
-        # A copy, so that the file may be replaced; from now on nothing maps it.
-        ready[name] = torch.empty(value.shape, dtype=kind, device=device).copy_(weights[name])
+        ready[name] = _own(weights[name].detach().to(device=device, dtype=kind), addresses)
         if not bool(ready[name].isfinite().all()):
             broken.append(name)
     if broken:
         raise DioramaError(_count(broken, "not finite"), where=where, fix="get the original file")
     network.load_state_dict(ready, strict=True, assign=True)
+
+
+def _own(tensor: Tensor, addresses: set[int]) -> Tensor:
+    """The tensor with its numbers side by side; a copy where another one has the same numbers (tied weights)."""
+    tensor = tensor.contiguous()
+    if tensor.numel() and tensor.data_ptr() in addresses:
+        tensor = tensor.clone()
+    addresses.add(tensor.data_ptr())
+    return tensor
 
 
 def _count(names: list[str], what: str) -> str:

@@ -40,7 +40,7 @@ def rotary(
     """
     share = channels // positions.shape[1]
     exponents = torch.arange(0, share, 2, device=positions.device, dtype=torch.float32) / share
-    angles = positions.float()[..., None] * base**-exponents
+    angles = positions.float()[..., None] * (1 / base**exponents)
     if rounded_angles:
         angles = angles.to(dtype)
     return Rotary(angles.cos().to(dtype), angles.sin().to(dtype))

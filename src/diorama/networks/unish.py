@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from diorama.errors import DioramaError
 from diorama.networks.alignnet import TRAINED_FPS, AlignNet, AlignNetConfig
 from diorama.networks.blocks import full_precision
-from diorama.networks.camera_head import rigid_inverse
+from diorama.networks.camera_head import in_first_camera
 from diorama.networks.hmr import HmrConfig, HmrHead, HmrOutput
 from diorama.networks.pi3 import PI3_LICENCE, Pi3, Pi3Config, SceneOutput
 from diorama.networks.pretrained import LoadOptions, Published, load_network, save_network
@@ -59,26 +59,24 @@ class UniSHConfig:
     @classmethod
     def full(cls) -> UniSHConfig:
         """The release: human branch with ViTPose's ViT-H; 1637 M parameters."""
-        return cls(Pi3Config.full(), PoseViTConfig.huge(), HmrConfig(), AlignNetConfig())
+        return cls(Pi3Config.full(), PoseViTConfig.huge(), HmrConfig(), AlignNetConfig.full())
 
     @classmethod
     def base(cls) -> UniSHConfig:
         """What the paper's text says: the same with a ViT-B in the human branch; 1089 M parameters."""
-        return cls(Pi3Config.full(), PoseViTConfig.base(), HmrConfig(context=768), AlignNetConfig())
+        return cls(Pi3Config.full(), PoseViTConfig.base(), HmrConfig(context=768), AlignNetConfig.base())
 
     @classmethod
     def small(cls) -> UniSHConfig:
         """A size of ours to train on one GPU: 95 M parameters."""
         head = HmrConfig(context=384, width=512, depth=4, mlp=512)
-        align = AlignNetConfig(scene=768, human=512, width=256, heads=4, mlp=256)
-        return cls(Pi3Config.small(), PoseViTConfig.small(), head, align)
+        return cls(Pi3Config.small(), PoseViTConfig.small(), head, AlignNetConfig.small())
 
     @classmethod
     def tiny(cls) -> UniSHConfig:
         """For tests: random weights, milliseconds."""
         head = HmrConfig(context=32, width=64, depth=2, heads=2, head_channels=32, mlp=64)
-        align = AlignNetConfig(scene=128, human=64, width=64, heads=2, mlp=64)
-        return cls(Pi3Config.tiny(), PoseViTConfig.tiny(), head, align)
+        return cls(Pi3Config.tiny(), PoseViTConfig.tiny(), head, AlignNetConfig.tiny())
 
 
 class UniSHOutput(SceneOutput):
@@ -155,8 +153,7 @@ class UniSH(nn.Module):
     def scene(self, images: Float[Tensor, "batch frames 3 height width"], *, release: bool = False) -> SceneOutput:
         """The scene branch, its cameras in the first camera's frame."""
         scene = self.pi3(images, release=release)
-        T = scene["T_world_camera"]
-        scene["T_world_camera"] = rigid_inverse(T[:, :1]) @ T
+        scene["T_world_camera"] = in_first_camera(scene["T_world_camera"])
         return scene
 
     def person(

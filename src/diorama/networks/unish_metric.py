@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from diorama.networks.blocks import full_precision
 from diorama.networks.camera_head import rigid
 from diorama.networks.focal_shift import RELEASE_TOLERANCE, recover_focal_shift, view_plane
 from diorama.networks.pi3 import SceneOutput
@@ -138,7 +139,8 @@ def moved(
     points: Float[Tensor, "*batch height width 3"], T: Float[Tensor, "*batch 4 4"]
 ) -> Float[Tensor, "*batch height width 3"]:
     """Every map of points moved by its own transform."""
-    flat = points.flatten(-3, -2) @ T[..., :3, :3].mT + T[..., None, :3, 3]
+    with full_precision(points):
+        flat = points.flatten(-3, -2) @ T[..., :3, :3].mT + T[..., None, :3, 3]
     return flat.unflatten(-2, points.shape[-3:-1])
 
 
@@ -159,4 +161,5 @@ def body_in_world(
     """
     turn, origin = T_world_camera[..., :3, :3], T_world_camera[..., :3, 3]
     about = torch.zeros_like(transl) if pelvis is None else pelvis
-    return turn @ root, (turn @ (transl + about)[..., None])[..., 0] + origin - about
+    with full_precision(transl):
+        return turn @ root, (turn @ (transl + about)[..., None])[..., 0] + origin - about
