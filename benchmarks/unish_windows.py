@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 import tracemalloc
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,12 +38,16 @@ class Wall:
     """The stand-in; `noise` is the relative error of depth and of places in metres."""
 
     needs_pictures = False
+    together = 1
     credit = {"name": "a wall", "licence": "none", "source": "benchmarks"}  # noqa: RUF012
 
     def __init__(self, times: np.ndarray, noise: float) -> None:
         self.times, self.noise, self.rng = times, noise, np.random.default_rng(0)
 
-    def __call__(self, window: Window) -> WindowWorld:
+    def __call__(self, windows: Sequence[Window]) -> list[WindowWorld]:
+        return [self.world(window) for window in windows]
+
+    def world(self, window: Window) -> WindowWorld:
         T = cameras(self.times[window.rows])
         count, (width, height), rng = len(T), window.layout.working, self.rng
         depth = np.broadcast_to((WALL - T[:, 2, 3])[:, None, None], (count, height, width)).astype(np.float32)

@@ -88,10 +88,14 @@ class RoomBranch:
     rest: np.ndarray = field(default_factory=lambda: np.array([0.0, -0.22, 0.03]))
     first_camera: bool = False
     calls: int = 0
+    together: int = 1
     needs_pictures: bool = False
     credit: dict = field(default_factory=lambda: {"name": "a room", "licence": "none", "source": "tests"})
 
-    def __call__(self, window):
+    def __call__(self, windows):
+        return [self._world(window) for window in windows]
+
+    def _world(self, window):
         rng = np.random.default_rng([5, self.calls])
         self.calls += 1
         times, count = self.room.times[window.rows], len(window.rows)

@@ -105,6 +105,13 @@ def test_statures_are_read_as_id_and_metres():
         cli.parse_statures(("1:1.85",))
 
 
+def test_weights_are_read_as_method_and_place():
+    assert cli.parse_weights(("unish=a/b@main", "other=c=d")) == {"unish": "a/b@main", "other": "c=d"}
+    for word in ("folder", "unish=", "=folder"):
+        with pytest.raises(DioramaError, match="unish=FOLDER"):
+            cli.parse_weights((word,))
+
+
 def test_every_word_is_explained(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0

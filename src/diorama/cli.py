@@ -45,7 +45,7 @@ def reconstruct(
         fov: Horizontal field of view in degrees, instead of the focal length.
         stature: Known heights in metres by the id of the person: 1=1.85 2=1.60
         overlay: Also write overlay.mp4, the bodies over the video.
-        weights: Of UniSH's network: file, folder, or OWNER/NAME of the Hugging Face hub (licence: docs/unish.md).
+        weights: Of UniSH's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub (licence: docs/unish.md).
         quiet: Say nothing but warnings and errors.
     """
     say_progress(quiet)
@@ -138,6 +138,7 @@ def evaluate(
     partial: bool = False,
     smplx_to_smpl: Path | None = None,
     redo: Literal["none", "failed", "all"] = "none",
+    weights: tuple[str, ...] = (),
     quiet: bool = False,
 ) -> None:
     """Run methods over sequences with known truth: one table, beside the papers' own numbers.
@@ -148,12 +149,13 @@ def evaluate(
         data: synthetic:standard, synthetic:rendered, or a data set: emdb1, emdb2, sloper4d, rich-moving, bonn, ...
             synthetic:standard+PRESET has other errors of simulation, such as hard.
         out: Folder for records, table (Markdown, CSV, JSON) and plots.
-        methods: Names with commas between: default, observations, synchmr, tram.
+        methods: Names with commas between: default, observations, synchmr, tram, josh, unish (docs/evaluate.md).
         root: Folder of the data set (its layout: docs/datasets.md).
         sequences: Only these sequences, by name.
         partial: Take the sequences of a benchmark that are there, though some are missing.
         smplx_to_smpl: RICH: file with the matrix from SMPL-X to SMPL vertices.
         redo: Make records again that are there: those that failed, or all.
+        weights: Of methods with a network of their own: unish=PATH, or unish=OWNER/NAME[@REVISION] of the hub.
         quiet: Say nothing but the table, warnings and errors.
     """
     say_progress(quiet)
@@ -163,7 +165,9 @@ def evaluate(
 
     names = tuple(name.strip() for name in methods.split(",") if name.strip())
     options = DataOptions(partial=partial, smplx_to_smpl=smplx_to_smpl)
-    done = evaluate(data, names, out, root=root, sequences=sequences, options=options, redo=redo)
+    done = evaluate(
+        data, names, out, root=root, sequences=sequences, options=options, redo=redo, weights=parse_weights(weights)
+    )
     tell(markdown(done.table))
     tell(f"table: {done.files[0]}")
     if done.table.failures:
@@ -289,6 +293,19 @@ def parse_statures(words: tuple[str, ...]) -> dict[int, float]:
         except ValueError:
             raise DioramaError("not ID=METRES", where=f"--stature {word}", fix="write --stature 1=1.85") from None
     return heights
+
+
+def parse_weights(words: tuple[str, ...]) -> dict[str, str]:
+    """{"unish": "folder"} from ("unish=folder",).
+
+    Raises:
+        DioramaError: not of this form.
+    """
+    pairs = [word.partition("=") for word in words]
+    for word, (method, _, place) in zip(words, pairs, strict=True):
+        if not (method and place):
+            raise DioramaError("not METHOD=PLACE", where=f"--weights {word}", fix="write --weights unish=FOLDER")
+    return {method: place for method, _, place in pairs}
 
 
 def tell(text: str) -> None:

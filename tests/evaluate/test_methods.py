@@ -5,17 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from diorama.data import exact_truth
+from diorama.errors import DioramaError
 from diorama.evaluate.cases import Inputs
 from diorama.evaluate.columns import COLUMNS
-from diorama.evaluate.methods import METHODS, observations_in
+from diorama.evaluate.methods import METHODS, chosen_methods, observations_in
 from diorama.evaluate.score import score
 from diorama.methods.observed import reconstruct_observed
+from diorama.networks.unish import UniSH, UniSHConfig
 from diorama.reconstruct import pipeline
 from diorama.synthetic.simulate import PRESETS, simulate
 from evaluated_world import FRAMES, people_pixels
 from fake_stages import FakeStages
+from random_weights import shaken
 from simulated_world import simulated_world
 from tiny_videos import moving, write_video
 
@@ -79,6 +83,35 @@ def test_methods_of_a_video_share_its_finished_steps(monkeypatch, free_body, tmp
         world = METHODS[name].run(inputs, tmp_path / "out")
         assert stages.calls == before and world.provenance["method"] == name
         assert len(observations_in(tmp_path / "out").tracks.people) == len(world.people) == 1
+
+
+def test_a_network_is_run_on_videos_with_the_weights_that_are_told(monkeypatch, free_body, tmp_path):
+    weights = tmp_path / "weights"
+    torch.manual_seed(0)
+    shaken(UniSH(UniSHConfig.tiny())).save(weights, licence="CC0-1.0 (random numbers)")
+    FakeStages(kind="translating").install(monkeypatch, pipeline)
+    inputs = Inputs(exact_truth(simulated_world("walk", FRAMES)[0]), video=write_video(tmp_path / "a.mp4", moving(6)))
+    method = chosen_methods(("unish",), {"unish": str(weights)})["unish"]
+    world = method.run(inputs, tmp_path / "out")
+    assert world.provenance["method"] == "unish" and len(world.people) == 1
+    before = json.dumps(method.configuration())
+    assert str(weights) in before
+    shaken(UniSH(UniSHConfig.tiny()), seed=1).save(weights, licence="CC0-1.0 (random numbers)")
+    assert json.dumps(method.configuration()) != before
+
+
+@pytest.mark.parametrize(
+    ("names", "weights", "told"),
+    [
+        (("unish",), {}, "--weights with a file"),
+        (("unish",), {"unish": "no/such/weights"}, "no such weights"),
+        (("default",), {"unish": "weights"}, "not run"),
+        (("josh",), {"josh": "weights"}, "not run"),
+    ],
+)
+def test_weights_that_are_missing_or_of_no_use(names, weights, told):
+    with pytest.raises(DioramaError, match=told):
+        chosen_methods(names, weights)
 
 
 def test_a_configuration_is_plain_and_does_not_depend_on_threads():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def evaluate(
     sequences: Sequence[str] = (),
     options: DataOptions | None = None,
     redo: Redo = "none",
+    weights: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Run methods over sequences, score them against the truth, and write table and plots into `out`.
 
@@ -43,17 +44,18 @@ def evaluate(
 
     Args:
         data: "synthetic:SUITE", "synthetic:SUITE+PRESET" with other errors, or a name of `diorama.data.DATASETS`.
-        methods: names of `diorama.evaluate.methods.METHODS`.
+        methods: names of `diorama.evaluate.methods.METHODS` and `NETWORKS`.
         out: folder for records, table and plots.
         root: folder of the data set.
         sequences: only these, by name; all if none is given.
         options: what the reader may be told.
         redo: "failed" or "all": make these records again.
+        weights: of the methods with a network of their own, by name: file, folder, or repository of the Hugging Face hub.
 
     Raises:
         DioramaError: an unknown name, a missing folder or file, or `out` cannot be written; nothing was run.
     """
-    chosen = chosen_methods(tuple(methods))
+    chosen = chosen_methods(tuple(methods), weights)
     cases = _named(open_cases(data, None if root is None else Path(root), options or DataOptions()), sequences, data)
     folder = Path(out)
     if folder.exists() and not folder.is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from diorama.methods.josh.method import ABLATIONS, JoshConfig, reconstruct_josh
 from diorama.methods.observed import reconstruct_observed
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
+from diorama.methods.unish.method import reconstruct_unish
 from diorama.observations import Bodies, Depth, Observations, Tracks
 from diorama.reconstruct import Options, reconstruct
 from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations
@@ -87,9 +88,9 @@ def observations_in(folder: Path) -> Observations:
     )  # fmt: skip
 
 
-def _configuration() -> Any:
-    """Of all steps, as the default options ask for them; how many threads work does not matter."""
-    return without_threads(flatten(configs_of(Options()), "config", {}))
+def _configuration(options: Options | None = None) -> Any:
+    """Of all steps, as the options (the default ones) ask for them; how many threads work does not matter."""
+    return without_threads(flatten(configs_of(options or Options()), "config", {}))
 
 
 def _josh(what: str, config: JoshConfig) -> Method:
@@ -121,15 +122,46 @@ METHODS: dict[str, Method] = {
 }
 
 
-def chosen_methods(names: tuple[str, ...]) -> dict[str, Method]:
+def _unish(weights: str | None) -> Method:
+    """UniSH's network sees the pictures, so there is nothing of it on given observations."""
+    options = Options(method="unish", weights=weights)
+
+    def from_observations(observations: Observations) -> Reconstruction:
+        return reconstruct_unish(None, observations, configs_of(options)["method"])
+
+    def from_video(video: Path, folder: Path) -> Reconstruction:
+        return reconstruct(video, out=folder, method="unish", weights=weights, overlay=False)
+
+    return Method(
+        "UniSH's network on the video", from_observations, from_video, lambda: _configuration(options)
+    )  # fmt: skip
+
+
+# Methods with a network of their own, made from the place of its weights.
+NETWORKS: dict[str, Callable[[str | None], Method]] = {"unish": _unish}
+
+
+def chosen_methods(names: tuple[str, ...], weights: Mapping[str, str] | None = None) -> dict[str, Method]:
     """The named methods in this order.
 
+    Args:
+        names: of `METHODS` and `NETWORKS`.
+        weights: by method of `NETWORKS`.
+
     Raises:
-        DioramaError: there is none of this name.
+        DioramaError: there is none of this name, or its weights are not told, or not there.
     """
+    weights, all_names = weights or {}, (*METHODS, *NETWORKS)
     for name in names:
-        if name not in METHODS:
-            raise DioramaError("no such method", where=f"--methods {name}", fix=f"choose from {', '.join(METHODS)}")
+        if name not in all_names:
+            raise DioramaError("no such method", where=f"--methods {name}", fix=f"choose from {', '.join(all_names)}")
     if not names:
-        raise DioramaError("no method is named", where="--methods", fix=f"choose from {', '.join(METHODS)}")
-    return {name: METHODS[name] for name in names}
+        raise DioramaError("no method is named", where="--methods", fix=f"choose from {', '.join(all_names)}")
+    for name in weights:
+        if name not in NETWORKS or name not in names:
+            raise DioramaError(
+                "weights of a method that is not run",
+                where=f"--weights {name}",
+                fix=f"name one of {', '.join(NETWORKS)}",
+            )
+    return {name: METHODS[name] if name in METHODS else NETWORKS[name](weights.get(name)) for name in names}

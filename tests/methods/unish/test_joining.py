@@ -30,7 +30,7 @@ def run(room, branch, windows=WINDOWS, kept_config=FEW):
     homes, layout = homes_of(spans, len(rows)), small_layout(windows.longest)
     results, joins, before = [], [], None
     for number, window in enumerate(read_windows(None, seen, rows, spans, layout, windows.fps)):
-        world = branch(window)
+        world = branch([window])[0]
         if before is not None:
             joins.append(join(before, shown(world, slice(0, len(before.points)), EXACT), EXACT))
         results.append(kept(window, world, spans[number], np.flatnonzero(homes == number), len(rows), kept_config))
@@ -126,7 +126,7 @@ def test_a_join_survives_gross_errors():
     branch, moved = RoomBranch(room), RoomBranch(room, gauge=0.3)
     seen = room.observations()
     window = next(read_windows(None, seen, np.arange(8), [(0, 8)], small_layout(), 6.0))
-    first, second = branch(window), moved(window)
+    first, second = branch([window])[0], moved([window])[0]
     rng = np.random.default_rng(0)
     wild = np.where(rng.random(second.depth.shape) < 0.3, rng.uniform(0.2, 3, second.depth.shape), 1.0)
     second = replace(second, depth=(second.depth * wild).astype(np.float32))
@@ -139,7 +139,7 @@ def test_a_join_survives_gross_errors():
 def test_a_join_without_any_depth_or_person_goes_by_cameras():
     room = Room(60, fps=6.0)
     window = next(read_windows(None, room.observations(), np.arange(6), [(0, 6)], small_layout(), 6.0))
-    worlds = [RoomBranch(room)(window), RoomBranch(room, gauge=0.3)(window)]
+    worlds = [RoomBranch(room)([window])[0], RoomBranch(room, gauge=0.3)([window])[0]]
     one, two = (shown(replace(world, depth=0 * world.depth), slice(0, 6), EXACT) for world in worlds)
     found = join(one, two, EXACT)
     np.testing.assert_allclose(
@@ -156,7 +156,7 @@ def test_the_scale_of_joins_is_unbiased():
     for _ in range(20):
         sides = []
         for _ in range(2):
-            world = RoomBranch(room)(window)
+            world = RoomBranch(room)([window])[0]
             noisy = world.depth * (1 + 0.1 * rng.normal(size=world.depth.shape))
             sides.append(shown(replace(world, depth=noisy.astype(np.float32)), slice(0, 6), EXACT))
         logs.append(np.log(join(*sides, EXACT).move.scale))

@@ -182,12 +182,12 @@ def test_peoples_points_are_those_of_their_masks(free_body):
     observations = replace(observations, tracks=Tracks(Source("room"), (track,)))
     branch = RoomBranch(room, rest=SMPL_PELVIS)
 
-    def near(window):
-        world = branch(window)
+    def near(windows):
+        (world,) = branch(windows)
         away = world.people[0].transl[:, 2, None, None] + np.linspace(-1.0, 3.0, world.depth.shape[2])
-        return replace(world, depth=np.broadcast_to(away, world.depth.shape).astype(np.float32).copy())
+        return [replace(world, depth=np.broadcast_to(away, world.depth.shape).astype(np.float32).copy())]
 
-    near.needs_pictures, near.credit = False, {}
+    near.needs_pictures, near.together, near.credit = False, 1, {}
     world = reconstruct_unish(None, observations, CONFIG, branch=near)
     scene, person = world.scene, world.people[0]
     assert len(scene.people_points) > 100 and set(scene.people_points_id) == {1} and not len(scene.points_world)

@@ -12,6 +12,7 @@ from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.network_branch import NetworkBranch
 from diorama.methods.unish.pictures import SeenPerson, Window
 from diorama.methods.unish.weights import WeightsConfig, licence_of, load_branch, stamp_of
+from diorama.methods.unish.weights_named import source_and_revision
 from diorama.methods.unish.windows import Layout, WindowConfig
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH, UniSHConfig
 from diorama.observations import MaskStack, Observations, Source, Track, Tracks
@@ -53,15 +54,18 @@ def branch_of(network, **options):
     return NetworkBranch(network, InferOptions(**options), None, False, {})
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_one_person_is_inference(network, shared):
+@pytest.mark.parametrize("focal", [None, 50.0])
+def test_one_person_is_inference(network, focal):
+    """With the frames' median focal length: random maps have no pinhole, and single frames' may be millions."""
     window = window_of()
-    found = branch_of(network, shared_focal=shared)(window)
+    given = None if focal is None else focal * window.layout.source_per_working.mean()
+    found = replace(branch_of(network, shared_focal=True), focal=given)([window])[0]
     tensors = [
         torch.from_numpy(a).float()[None] for a in (window.images, window.people[0].crops, window.people[0].boxes)
     ]
     images, crops = (part.movedim(-1, 2) / 255 for part in tensors[:2])
-    wanted = network.infer(images, crops, tensors[2], options=InferOptions(shared_focal=shared))
+    known = None if focal is None else torch.full((1, 3), focal)
+    wanted = network.infer(images, crops, tensors[2], focal=known, options=InferOptions(shared_focal=True))
     person = found.people[0]
     pairs = [
         (found.K, wanted["K"]), (found.T_world_camera, wanted["T_world_camera"]),
@@ -77,8 +81,8 @@ def test_one_person_is_inference(network, shared):
 def test_several_people_share_one_scale(network):
     """Everybody's place is his own, but for the one factor of the scene."""
     window = window_of(people=2)
-    both = branch_of(network)(window)
-    alone = [branch_of(network)(replace(window, people=(person,))) for person in window.people]
+    both = branch_of(network)([window])[0]
+    alone = [branch_of(network)([replace(window, people=(person,))])[0] for person in window.people]
     factor = [np.median(each.depth[each.depth > 0]) for each in (*alone, both)]
     assert factor[2] == pytest.approx(np.sqrt(factor[0] * factor[1]), rel=1e-4)
     for at, each in enumerate(alone):
@@ -90,21 +94,60 @@ def test_pictures_of_absent_frames_have_no_effect(network):
     window = window_of(seen=[True, False, True])
     person = window.people[0]
     filled = replace(person, crops=np.where(person.seen[:, None, None, None], person.crops, 77).astype(np.uint8))
-    one, other = (branch_of(network)(replace(window, people=(each,))) for each in (person, filled))
+    one, other = (branch_of(network)([replace(window, people=(each,))])[0] for each in (person, filled))
     np.testing.assert_array_equal(one.people[0].transl, other.people[0].transl)
     assert one.scale_witnesses == 2 and np.isfinite(one.people[0].transl).all()
 
 
 def test_nobody_and_no_pictures(network):
-    found = branch_of(network)(window_of(people=0))
+    found = branch_of(network)([window_of(people=0)])[0]
     assert found.people == () and found.scale_witnesses == 0 and np.isfinite(found.depth).all()
     with pytest.raises(DioramaError, match="give the video"):
-        branch_of(network)(replace(window_of(), images=None))
+        branch_of(network)([replace(window_of(), images=None)])
 
 
 def test_a_known_focal_length_is_used(network):
-    found = replace(branch_of(network), focal=100.0)(window_of())
+    found = replace(branch_of(network), focal=100.0)([window_of()])[0]
     np.testing.assert_allclose(found.K[:, 0, 0], 50.0, rtol=1e-5)
+
+
+def test_windows_together_are_the_same_as_one_by_one(network):
+    """Different people in each, and nobody in one."""
+    windows = [
+        replace(window_of(people, seen=seen), images=255 - window_of().images if people == 1 else window_of().images)
+        for people, seen in ((2, None), (1, [True, False, True]), (0, None))
+    ]
+    branch = branch_of(network, shared_focal=True)
+    for alone, together in zip([branch([window])[0] for window in windows], branch(windows), strict=True):
+        assert [person.id for person in alone.people] == [person.id for person in together.people]
+        assert alone.scale_witnesses == together.scale_witnesses
+        parts = [(alone, together, name) for name in ("K", "T_world_camera", "depth", "confidence")]
+        for one, other in zip(alone.people, together.people, strict=True):
+            parts += [(one, other, name) for name in ("rotations", "betas", "transl")]
+        for one, other, name in parts:
+            wanted = getattr(one, name)
+            np.testing.assert_allclose(getattr(other, name), wanted, atol=1e-4 * max(np.abs(wanted).max(), 1e-9))
+
+
+def test_a_crowd_goes_through_in_parts(network, monkeypatch):
+    window = window_of(people=3)
+    wanted = branch_of(network)([window])[0]
+    monkeypatch.setattr("diorama.methods.unish.network_branch._CROPS", 4)
+    found = branch_of(network)([window])[0]
+    for one, other in zip(wanted.people, found.people, strict=True):
+        np.testing.assert_allclose(other.transl, one.transl, rtol=1e-4)
+        np.testing.assert_allclose(other.rotations, one.rotations, atol=1e-5)
+
+
+def test_a_person_depends_on_his_square_in_focal_lengths(network):
+    """The same crop at twice the pixels and twice the focal length is the same person in the same direction."""
+    person = window_of().people[0]
+    crops = torch.from_numpy(person.crops).float()[None].movedim(-1, 2) / 255
+    boxes = torch.from_numpy(person.boxes).float()[None]
+    small, large = (network.person(crops, boxes * size / (500.0 * size)) for size in (1, 2))
+    torch.testing.assert_close(small.rotations, large.rotations)
+    other = network.person(crops, boxes / 300.0)
+    assert not torch.allclose(small.rotations, other.rotations, atol=1e-4)
 
 
 def observations_of(video):
@@ -152,6 +195,8 @@ def test_weights_say_whose_they_are(weights, tmp_path):
     assert licence_of("owner/name") == UNISH_LICENCE
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "other"}))
     assert licence_of(str(tmp_path)) == UNISH_LICENCE
+    assert source_and_revision("owner/name@v1") == ("owner/name", "v1")
+    assert source_and_revision(str(weights)) == (str(weights), None) == source_and_revision(f"{weights}@")
     assert stamp_of("owner/name") == "" and "model.safetensors" in stamp_of(str(weights))
     with pytest.raises(DioramaError, match="--weights"):
         load_branch(WeightsConfig("no/such/weights"))

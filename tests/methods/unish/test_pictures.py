@@ -87,3 +87,17 @@ def test_windows_show_each_row_once_and_people_where_they_are(tmp_path):
             assert ((window.owners == -3).any((1, 2)) == person.seen).all()
             assert not person.boxes[~person.seen].any()
     assert [len(window.people) for window in windows].count(1) >= 1
+
+
+def test_a_picture_cut_down_evenly_shows_the_same_person():
+    """The same lens with less above and below: the same pixels of him, as far from the axis."""
+    tall, flat = Layout((200, 180), (100, 90)), Layout((200, 100), (100, 50))
+    picture = np.random.default_rng(0).integers(0, 256, (180, 200, 3), dtype=np.uint8)
+    box = np.array([80.0, 60.0, 110.0, 130.0])
+    crops, boxes = [], []
+    for layout, above in ((tall, 0), (flat, 40)):
+        (square,) = squares_of(track([0], [box - [0, above, 0, above]]), layout)
+        crops.append(cut(picture[above : above + layout.source[1]], square, layout))
+        boxes.append(np.append(square[:2] - np.array(layout.working) / 2, square[2]))
+    np.testing.assert_allclose(boxes[0], boxes[1], atol=1e-9)
+    np.testing.assert_array_equal(crops[0], crops[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -47,7 +47,7 @@ class WindowWorld:
 
 @runtime_checkable
 class SceneBranch(Protocol):
-    """From a window to its world."""
+    """From windows to their worlds."""
 
     @property
     def needs_pictures(self) -> bool:
@@ -59,6 +59,11 @@ class SceneBranch(Protocol):
         """What results say of it: name, licence, source."""
         ...
 
-    def __call__(self, window: Window) -> WindowWorld:
-        """The world of one window."""
+    @property
+    def together(self) -> int:
+        """How many windows it wants at once."""
+        ...
+
+    def __call__(self, windows: Sequence[Window]) -> list[WindowWorld]:
+        """The world of each window; all are of one size and length."""
         ...

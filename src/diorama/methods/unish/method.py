@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,14 +14,14 @@ from diorama.body.anny import FREE_BODY_NAME
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.geometry.transforms import apply
 from diorama.methods.placed_person import PlacedPerson
-from diorama.methods.unish.branch import SceneBranch
+from diorama.methods.unish.branch import SceneBranch, WindowWorld
 from diorama.methods.unish.chain import placed_windows
 from diorama.methods.unish.filled import filled_cameras, filled_intrinsics, filled_person
 from diorama.methods.unish.joined import Joined, joined
 from diorama.methods.unish.kept import KeptConfig, KeptWindow, kept
 from diorama.methods.unish.overlap import Join, OverlapConfig, Shown, join, shown
 from diorama.methods.unish.people import ShownPeople, shown_people
-from diorama.methods.unish.pictures import read_windows
+from diorama.methods.unish.pictures import Window, read_windows
 from diorama.methods.unish.upright import UprightWorld, upright
 from diorama.methods.unish.weights import WeightsConfig, load_branch
 from diorama.methods.unish.windows import Layout, WindowConfig, homes_of, layout_of, sample_rows, spans_of
@@ -118,9 +119,8 @@ def _seen(
     before: Shown | None = None
     source = video if branch.needs_pictures else None
     stream = read_windows(source, seen, sampling.rows, sampling.spans, sampling.layout, 1 / sampling.step)
-    for number, window in enumerate(stream):
+    for number, (window, world) in enumerate(_worlds(stream, branch)):
         span = sampling.spans[number]
-        world = branch(window)
         if before is not None:
             joins.append(join(before, shown(world, slice(0, len(before.points)), config.overlap), config.overlap))
         own = np.flatnonzero(sampling.homes == number)
@@ -130,6 +130,12 @@ def _seen(
             before = shown(world, shared, config.overlap)
         logger.info("window %d of %d", number + 1, len(sampling.spans))
     return windows, joins
+
+
+def _worlds(stream: Iterator[Window], branch: SceneBranch) -> Iterator[tuple[Window, WindowWorld]]:
+    """Every window with its world; as many together as the branch wants."""
+    while windows := list(islice(stream, branch.together)):
+        yield from zip(windows, branch(windows), strict=True)
 
 
 def _upright(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,13 @@ from torch import Tensor
 from diorama.errors import DioramaError
 from diorama.methods.unish.branch import WindowPerson, WindowWorld
 from diorama.methods.unish.pictures import SeenPerson, Window
+from diorama.methods.unish.windows import Layout
 from diorama.networks.pi3 import SceneOutput
 from diorama.networks.unish import InferOptions, UniSH
 from diorama.networks.unish_metric import half_diagonal, intrinsics, mean_distance, recovered
+
+# Crops in one pass of the human branch.
+_CROPS = 256
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,17 @@ class _Found:
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """Windows in the network's units, and the metres of one, by window."""
+
+    scene: SceneOutput
+    focal: Float[Tensor, "windows frames"]
+    shift: Float[Tensor, "windows frames"]
+    valid: Bool[Tensor, "windows frames height width"]
+    factor: Float[Tensor, " windows"]
+
+
+@dataclass(frozen=True)
 class NetworkBranch:
     """Calls the networks.
 
@@ -41,6 +56,7 @@ class NetworkBranch:
         focal: known focal length in source pixels.
         autocast: run encoders and decoders in bfloat16.
         credit: name, licence and source of the weights.
+        together: windows in one pass.
     """
 
     network: UniSH
@@ -48,11 +64,12 @@ class NetworkBranch:
     focal: float | None
     autocast: bool
     credit: Mapping[str, Any]
+    together: int = 1
     needs_pictures: bool = True
 
     @torch.no_grad()
-    def __call__(self, window: Window) -> WindowWorld:
-        """The metric world of one window.
+    def __call__(self, windows: Sequence[Window]) -> list[WindowWorld]:
+        """The metric worlds of windows of one size and length, in one pass of every network.
 
         For one person who is always seen this is `UniSH.infer`. Focal length and shift are recovered once, since
         scaling a map scales the shift and leaves the focal length. With several people the scale is the geometric mean
@@ -62,48 +79,78 @@ class NetworkBranch:
         Raises:
             DioramaError: there are no pictures.
         """
-        if window.images is None:
+        images = [window.images for window in windows if window.images is not None]
+        if len(images) < len(windows):
             raise DioramaError("UniSH needs the pictures themselves", where="observations", fix="give the video")
         device = next(self.network.parameters()).device
         cast = torch.autocast(device.type, torch.bfloat16) if self.autocast else contextlib.nullcontext()
         with cast:
-            scene = self.network.scene(_pictures(window.images, device))
-        unit = half_diagonal(window.layout.working[1], window.layout.working[0])
+            scene = self.network.scene(_pictures(np.stack(images), device))
+        layout = windows[0].layout
+        unit = half_diagonal(layout.working[1], layout.working[0])
         confident = scene["conf"][..., 0].sigmoid() > self.options.threshold
-        focal, shift, valid = recovered(
-            scene["local_points"], confident, self.options, self._known(window, unit, confident)
-        )
+        focal, shift, valid = recovered(scene["local_points"], confident, self.options, self._known(layout, confident))
         with cast:
-            people = [self._person(person, scene, focal[0] * unit, window.fps) for person in window.people]
-            scale = _pooled(people) if people else self._without_people(scene, window.fps)
-        factor = scale / mean_distance(scene["local_points"], valid)[0, 0]
-        return _world(scene, people, focal, shift, valid, factor)
+            everybody = self._people(windows, scene, focal * unit)
+            scales = [
+                self._scale(found, scene["hidden"][at, None], windows[at].fps) for at, found in enumerate(everybody)
+            ]
+        factor = torch.stack(scales) / mean_distance(scene["local_points"], valid)[:, 0]
+        seen = _Seen(scene, focal, shift, valid, factor)
+        return [_world(seen, at, found) for at, found in enumerate(everybody)]
 
-    def _known(self, window: Window, unit: float, like: Tensor) -> Tensor | None:
+    def _known(self, layout: Layout, like: Tensor) -> Tensor | None:
         if self.focal is None:
             return None
-        per = float(window.layout.source_per_working.mean())
+        unit = half_diagonal(layout.working[1], layout.working[0])
+        per = float(layout.source_per_working.mean())
         return torch.full(like.shape[:2], self.focal / per / unit, device=like.device)
 
-    def _person(self, person: SeenPerson, scene: SceneOutput, focal: Float[Tensor, " frames"], fps: float) -> _Found:
-        """Human branch on the frames with him, AlignNet on all."""
-        assert person.crops is not None
-        present = np.flatnonzero(person.seen)
-        nearest = torch.from_numpy(_nearest_seen(person.seen)).to(focal.device)
-        boxes = torch.from_numpy(person.boxes[present]).to(focal) / focal[present][:, None]
-        crops = _pictures(person.crops[present], focal.device)
-        found = self.network.person(crops, boxes[None], normalise=self.options.normalise_crops)
-        scale, transl = self.network.alignnet(scene["hidden"], found.token[nearest][None], fps=fps)
-        return _Found(person, found.rotations[nearest], found.betas[nearest], scale[0, 0], transl[0])
+    def _people(
+        self, windows: Sequence[Window], scene: SceneOutput, focal: Float[Tensor, "windows frames"]
+    ) -> list[list[_Found]]:
+        """The human branch once on all crops of everybody, AlignNet on each person's frames; by window."""
+        asked = [
+            (at, person, np.flatnonzero(person.seen)) for at, window in enumerate(windows) for person in window.people
+        ]
+        out: list[list[_Found]] = [[] for _ in windows]
+        if not asked:
+            return out
+        crops = np.concatenate([person.crops[rows] for _, person, rows in asked if person.crops is not None])
+        boxes = [torch.from_numpy(p.boxes[rows]).to(focal) / focal[at, rows][:, None] for at, p, rows in asked]
+        tokens, rotations, betas = self._human(crops, torch.cat(boxes))
+        first = 0
+        for at, person, rows in asked:
+            nearest = torch.from_numpy(first + _nearest_seen(person.seen)).to(focal.device)
+            fps, hidden = windows[at].fps, scene["hidden"][at, None]
+            scale, transl = self.network.alignnet(hidden, tokens[nearest][None], fps=fps)
+            out[at].append(_Found(person, rotations[nearest], betas[nearest], scale[0, 0], transl[0]))
+            first += len(rows)
+        return out
 
-    def _without_people(self, scene: SceneOutput, fps: float) -> Float[Tensor, ""]:
+    def _human(self, crops: np.ndarray, boxes: Float[Tensor, "crops 3"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, rotations and shapes; a few hundred crops at a time, so that a crowd needs no more memory."""
+        parts = []
+        for first in range(0, len(crops), _CROPS):
+            some = slice(first, first + _CROPS)
+            pictures = _pictures(crops[some][None], boxes.device)
+            parts.append(self.network.person(pictures, boxes[None, some], normalise=self.options.normalise_crops))
+        token, rotations, betas = (
+            torch.cat([getattr(part, name) for part in parts]) for name in ("token", "rotations", "betas")
+        )
+        return token, rotations, betas
+
+    def _scale(self, people: list[_Found], hidden: Float[Tensor, "1 frames tokens width"], fps: float) -> Tensor:
+        return _pooled(people) if people else self._without_people(hidden, fps)
+
+    def _without_people(self, hidden: Float[Tensor, "1 frames tokens width"], fps: float) -> Float[Tensor, ""]:
         width = self.network.config.alignnet.human
-        nobody = torch.zeros(1, scene["hidden"].shape[1], width, device=scene["hidden"].device)
-        return self.network.alignnet(scene["hidden"], nobody, fps=fps)[0][0, 0]
+        nobody = torch.zeros(1, hidden.shape[1], width, device=hidden.device)
+        return self.network.alignnet(hidden, nobody, fps=fps)[0][0, 0]
 
 
-def _pictures(images: np.ndarray, device: torch.device) -> Float[Tensor, "1 frames 3 height width"]:
-    return (torch.from_numpy(images).to(device).movedim(-1, -3)[None].float() / 255).contiguous()
+def _pictures(images: np.ndarray, device: torch.device) -> Float[Tensor, "clips frames 3 height width"]:
+    return (torch.from_numpy(images).to(device).movedim(-1, -3).float() / 255).contiguous()
 
 
 def _nearest_seen(seen: Bool[np.ndarray, " frames"]) -> np.ndarray:
@@ -118,20 +165,19 @@ def _pooled(people: list[_Found]) -> Float[Tensor, ""]:
     return ((logs * counts.to(logs)).sum() / counts.sum()).exp()
 
 
-def _world(
-    scene: SceneOutput, people: list[_Found], focal: Tensor, shift: Tensor, valid: Tensor, factor: Tensor
-) -> WindowWorld:
+def _world(seen: _Seen, at: int, people: list[_Found]) -> WindowWorld:
     """Everything times the metric factor; the shift goes to depth and to people's z, as in `UniSH.infer`."""
-    height, width = valid.shape[2:]
-    depth = (scene["local_points"][0, ..., 2] + shift[0, :, None, None]) * factor * valid[0]
-    T = scene["T_world_camera"][0].double().cpu().numpy()
+    scene, valid, factor, shift = seen.scene, seen.valid[at], seen.factor[at], seen.shift[at]
+    height, width = valid.shape[1:]
+    depth = (scene["local_points"][at, ..., 2] + shift[:, None, None]) * factor * valid
+    T = scene["T_world_camera"][at].double().cpu().numpy()
     T[:, :3, 3] *= float(factor)
     return WindowWorld(
-        K=intrinsics(focal, height, width)[0].double().cpu().numpy(),
+        K=intrinsics(seen.focal[at], height, width).double().cpu().numpy(),
         T_world_camera=T,
         depth=depth.float().cpu().numpy(),
-        confidence=scene["conf"][0, ..., 0].float().sigmoid().cpu().numpy(),
-        people=tuple(_placed(found, shift[0], factor) for found in people),
+        confidence=scene["conf"][at, ..., 0].float().sigmoid().cpu().numpy(),
+        people=tuple(_placed(found, shift, factor) for found in people),
         scale_witnesses=sum(int(found.person.seen.sum()) for found in people),
     )
 

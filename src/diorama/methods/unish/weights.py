@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from diorama.methods.unish.network_branch import NetworkBranch
-from diorama.methods.unish.weights_named import check_weights
+from diorama.methods.unish.weights_named import check_weights, source_and_revision
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH
 
 
@@ -24,13 +24,15 @@ class WeightsConfig:
 
     Attributes:
         source: a file, a folder, or a repository of the Hugging Face hub.
-        revision: of the repository.
+        revision: of the repository; `OWNER/NAME@REVISION` as `source` says it too.
         stamp: size and date of local files, so that other files are another configuration (`stamp_of`).
         device: "auto" takes a CUDA GPU if there is one.
         focal: known focal length in source pixels.
         options: of inference. One focal length per window, since most lenses do not zoom within seconds; switch
             `shared_focal` off for those that do.
         autocast: bfloat16 for encoders and decoders on a GPU.
+        together: windows in one pass. A window of 30 pictures fills a large GPU already; short ones gain.
+        compiled: torch.compile for the scene branch and the human ViT: minutes once, for long videos on a GPU.
     """
 
     source: str | None = None
@@ -40,6 +42,8 @@ class WeightsConfig:
     focal: float | None = None
     options: InferOptions = field(default_factory=_options)
     autocast: bool = True
+    together: int = 1
+    compiled: bool = False
 
 
 def stamp_of(source: str) -> str:
@@ -57,13 +61,18 @@ def load_branch(config: WeightsConfig) -> NetworkBranch:
     """
     check_weights(config.source)
     assert config.source is not None
+    source, revision = source_and_revision(config.source)
+    revision = config.revision or revision
     device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    network = UniSH.from_pretrained(config.source, revision=config.revision, device=device)
+    network = UniSH.from_pretrained(source, revision=revision, device=device)
+    if config.compiled:
+        network.pi3.compile()
+        network.backbone.compile()
     credit = {
-        "name": "UniSH", "licence": licence_of(config.source), "source": config.source, "revision": config.revision or "",
+        "name": "UniSH", "licence": licence_of(source), "source": source, "revision": revision or "",
     }  # fmt: skip
     autocast = config.autocast and torch.device(device).type == "cuda"
-    return NetworkBranch(network, config.options, config.focal, autocast, credit)
+    return NetworkBranch(network, config.options, config.focal, autocast, credit, config.together)
 
 
 def licence_of(source: str) -> str:
