@@ -106,17 +106,18 @@ class ConvStack(nn.Module):
         return outputs
 
 
-def plane_of_view(rows: int, columns: int, aspect: float, device: torch.device) -> Float[Tensor, "2 rows columns"]:
+def plane_of_view(
+    rows: int, columns: int, aspect: float, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "2 rows columns"]:
     """Places (u, v) of a grid's cells when half the picture's diagonal is 1.
 
     `aspect` is that of the picture, width / height, which the grid has only about.
     """
     across, down = aspect / (1 + aspect**2) ** 0.5, 1 / (1 + aspect**2) ** 0.5
-    u = _centres(across, columns, device)
-    v = _centres(down, rows, device)
+    u, v = (_centres(half, count).to(device, dtype) for half, count in ((across, columns), (down, rows)))
     return torch.stack(torch.meshgrid(u, v, indexing="xy"))
 
 
-def _centres(half: float, count: int, device: torch.device) -> Tensor:
+def _centres(half: float, count: int) -> Tensor:
     end = half * (count - 1) / count
-    return torch.linspace(-end, end, count, device=device, dtype=torch.float32)
+    return torch.linspace(-end, end, count, device="cpu", dtype=torch.float64)

@@ -55,8 +55,8 @@ class MoGeEncoder(nn.Module):
         """The token grid's features, and the class token of the last of the blocks."""
         patch = self.backbone.config.patch
         size = (rows * patch, columns * patch)
-        resized = interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=True)
-        normed = ((resized - self.image_mean) / self.image_std).to(self.output_projections[0].weight.dtype)
+        resized = interpolate(_widened(images), size, mode="bilinear", align_corners=False, antialias=True)
+        normed = ((resized - self.image_mean) / self.image_std).to(self.backbone.cls_token.dtype)
         tokens = self.backbone.taps(normed, self.taps)
         maps = [
             projection(found[:, 1:].mT.unflatten(-1, (rows, columns)))
@@ -110,15 +110,15 @@ class MoGe2(nn.Module):
         if self.normal_head is not None:
             out["normals"] = normalize(_resized(self.normal_head(levels)[-1], wanted), dim=-1)
         if self.scale_head is not None:
-            out["metric_scale"] = self.scale_head(class_token)[:, 0].float().exp()
+            out["metric_scale"] = _widened(self.scale_head(class_token)[:, 0]).exp()
         return out
 
     def _levels(self, feature: Tensor, rows: int, columns: int, aspect: float) -> list[Tensor]:
         """The neck's maps: places in the picture enter at every level, the feature at the coarsest."""
         planes = [
-            plane_of_view(rows << level, columns << level, aspect, feature.device)
-            .to(feature.dtype)
-            .expand(len(feature), -1, -1, -1)
+            plane_of_view(rows << level, columns << level, aspect, feature.device, feature.dtype).expand(
+                len(feature), -1, -1, -1
+            )
             for level in range(len(self.config.neck.dim_in))
         ]
         return self.neck([torch.cat([feature, planes[0]], 1), *planes[1:]])
@@ -210,9 +210,14 @@ class MoGe2(nn.Module):
         torch.save({"model_config": self.config.published(), "model": self.state_dict()}, path)
 
 
+def _widened(values: Tensor) -> Tensor:
+    """At least float32: what is resized or goes through exp is not in half precision."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """The head's map at the wanted size, channels last, in float32."""
-    return interpolate(maps.float(), size, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+    """The head's map at the wanted size, channels last."""
+    return interpolate(_widened(maps), size, mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
 
 
 def _check(image: Tensor, fov: float | Tensor | None, level: float) -> None:
