@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
+from diorama.frontends.depth_source import parse_depth_source
 
 METHODS = ("josh",)
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the main job; `focal` px of the upright source video, `fov` horizontal degrees, `stature` m by id."""
+    """Options of the main job.
+
+    `focal` px of the upright source video, `fov` horizontal degrees, `stature` metres by id, `depth` a folder of depth maps
+    or "moge2:" and MoGe-2's weights.
+    """
 
     method: str = "auto"
     shot: int | None = None
@@ -20,6 +25,7 @@ class Options:
     fov: float | None = None
     stature: Mapping[int, float] = field(default_factory=dict)
     overlay: bool = True
+    depth: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", *METHODS):
@@ -32,6 +38,8 @@ class Options:
             raise DioramaError("not a focal length", where=f"--focal {self.focal:g}", fix="give pixels, such as 1200")
         if self.fov is not None and not 5 <= self.fov <= 160:
             raise DioramaError("not a field of view", where=f"--fov {self.fov:g}", fix="give degrees, such as 60")
+        if self.depth is not None:
+            parse_depth_source(self.depth)
         for id, height in self.stature.items():
             if not 0.4 <= height <= 2.6:
                 raise DioramaError(
