@@ -80,24 +80,24 @@ def predict_depth(
         known = maps["mask"][0] & maps["depth"][0].isfinite()
         depth[index] = torch.where(known, maps["depth"][0], 0.0).cpu().numpy()
         confidence[index] = (depth[index] > 0) & ~depth_edges(depth[index], config.edge)
+        K[index, [0, 1], [0, 1]] = maps["K"][0, [0, 1], [0, 1]].cpu().numpy()
         own_fov.append(degrees)
-        if config.own_fov:
-            K[index] = maps["K"][0].cpu().numpy()
-    notes = ("metres", *_lens_notes(own_fov, K, width, config))
+    used = [_degrees(float(focal), width) for focal in K[:, 0, 0]]
+    notes = ("metres", *_lens_notes(own_fov, used))
     nothing = np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0)
     source = Source("MoGe-2", weights.name, MOGE_LICENCE, notes)
     return Depth(source, rows, depth, confidence, K, True, *nothing)
 
 
-def _lens_notes(own_fov: list[float], K: np.ndarray, width: int, config: MoGeDepthConfig) -> tuple[str, ...]:
-    if not own_fov:
-        return ()
-    used = "its own" if config.own_fov else f"the cameras' {np.median(_degrees(K[:, 0, 0], width)):.1f}"
-    return (f"horizontal field of view: {used} degrees; in the pictures it sees {np.median(own_fov):.1f}",)
+def _lens_notes(own: list[float], used: list[float]) -> tuple[str, ...]:
+    seen = [degrees for degrees in own if np.isfinite(degrees)]
+    alone = f"{np.median(seen):.1f}" if seen else "none"
+    return (f"horizontal field of view {np.median(used):.1f} degrees; the pictures alone tell {alone}",) if used else ()
 
 
-def _degrees(focal: np.ndarray, width: int) -> np.ndarray:
-    return np.degrees(2 * np.arctan2(width / 2, focal))
+def _degrees(focal: float, width: int) -> float:
+    """Horizontal field of view; NaN of what is no focal length, as maps of no pinhole give."""
+    return float(np.degrees(2 * np.arctan2(width / 2, focal))) if focal > 0 else float("nan")
 
 
 def _pictures(
@@ -120,8 +120,8 @@ def _looked_at(
     raw = network(image[None], network.config.tokens(config.level), size=size)
     options = MoGeOptions(tolerance=config.tolerance)
     alone = metric_maps(raw, options)
-    degrees = float(_degrees(alone["K"][0, 0, 0].cpu().numpy(), size[1]))
-    if config.own_fov:
+    degrees = _degrees(float(alone["K"][0, 0, 0]), size[1])
+    if config.own_fov and np.isfinite(degrees):
         return alone, degrees
     focal = torch.tensor([K[0, 0] / half_diagonal(*size)], dtype=torch.float32, device=image.device)
     return metric_maps(raw, options, focal), degrees
