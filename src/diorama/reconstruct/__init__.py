@@ -25,6 +25,7 @@ def reconstruct(
     focal: float | None = None,
     fov: float | None = None,
     stature: Mapping[int, float] | None = None,
+    depth: str | Path | None = None,
     overlay: bool = True,
     weights: str | Path | None = None,
     progress: bool = True,
@@ -40,6 +41,8 @@ def reconstruct(
         focal: focal length in pixels of the upright source video, where it is known.
         fov: horizontal field of view in degrees, instead of `focal`.
         stature: height in metres of the people whose height is known, by id.
+        depth: metric depth of keyframes: a folder of depth maps (docs/depth.md), or "moge2:" and a file, folder or hub
+            repository of MoGe-2's weights.
         overlay: also write `overlay.mp4`.
         weights: of the network of method "unish": file, folder, or repository of the Hugging Face hub (docs/unish.md).
         progress: show progress bars where a terminal watches.
@@ -47,8 +50,10 @@ def reconstruct(
     Raises:
         DioramaError: the video, an option, the output folder or a model file cannot be used; nothing has been written.
     """
-    named = None if weights is None else str(weights)
-    options = Options(method, shot, focal, fov, dict(stature or {}), overlay, named)
+    options = Options(
+        method, shot, focal, fov, dict(stature or {}), overlay,
+        weights=None if weights is None else str(weights), depth=None if depth is None else str(depth),
+    )  # fmt: skip
     store = StepStore(None if out is None else Path(out))
     taken = open_or_recall(Path(video), shot, store)
     if store.folder is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
+from diorama.frontends.depth_source import parse_depth_source
 from diorama.methods.unish.weights_named import check_weights
 
 METHODS = ("josh", "unish")
@@ -13,8 +14,12 @@ METHODS = ("josh", "unish")
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the main job; `focal` px of the upright source video, `fov` horizontal degrees, `stature` m by id.
-    `weights` of the method's network: file, folder, or repository of the Hugging Face hub."""
+    """Options of the main job.
+
+    `focal` px of the upright source video, `fov` horizontal degrees, `stature` metres by id; `weights` of the method's
+    network: file, folder, or repository of the Hugging Face hub; `depth` a folder of depth maps or "moge2:" and MoGe-2's
+    weights.
+    """
 
     method: str = "auto"
     shot: int | None = None
@@ -23,6 +28,7 @@ class Options:
     stature: Mapping[int, float] = field(default_factory=dict)
     overlay: bool = True
     weights: str | None = None
+    depth: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", *METHODS):
@@ -35,12 +41,16 @@ class Options:
             raise DioramaError(
                 "this method has no network", where="--weights", fix="leave it out, or use --method unish"
             )
+        if self.method == "unish" and self.depth is not None:
+            raise DioramaError("UniSH makes its own depth", where="--depth", fix="leave it out, or use another method")
         if self.focal is not None and self.fov is not None:
             raise DioramaError("two focal lengths", where="--focal and --fov", fix="give one of them")
         if self.focal is not None and not self.focal > 0:
             raise DioramaError("not a focal length", where=f"--focal {self.focal:g}", fix="give pixels, such as 1200")
         if self.fov is not None and not 5 <= self.fov <= 160:
             raise DioramaError("not a field of view", where=f"--fov {self.fov:g}", fix="give degrees, such as 60")
+        if self.depth is not None:
+            parse_depth_source(self.depth)
         for id, height in self.stature.items():
             if not 0.4 <= height <= 2.6:
                 raise DioramaError(

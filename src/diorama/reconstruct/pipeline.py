@@ -17,6 +17,13 @@ from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
 from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal
 from diorama.frontends.dense import DenseConfig, triangulate_scene
+from diorama.frontends.given_depth import (
+    GivenDepthConfig,
+    SeenDepth,
+    observe_given_depth,
+    prepare_given_depth,
+    seen_depth,
+)
 from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
 from diorama.methods.placing import PlacingConfig
@@ -24,10 +31,10 @@ from diorama.methods.scale import ScaleConfig
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.weights import WeightsConfig, stamp_of
 from diorama.models import MODELS
-from diorama.observations import Bodies, Depth, Observations, Tracks
+from diorama.observations import Bodies, Observations, Source, Tracks
 from diorama.quality import draw_card, quality_card
 from diorama.reconstruct.options import Options
-from diorama.reconstruct.plan import Plan, phases_of
+from diorama.reconstruct.plan import Plan, phases_of, with_given_depth
 from diorama.reconstruct.preflight import set_threads, thread_count
 from diorama.reconstruct.store import StepStore
 from diorama.reconstruct.take import SCAN, scan_key
@@ -60,12 +67,20 @@ def needs_of(method: str) -> dict[str, tuple[str, ...]]:
     return {name: tuple(need for need in NEEDS[name] if need not in _NOT_OF_UNISH) for name in steps}
 
 
-def configs_of(options: Options) -> dict[str, Any]:
-    """The configuration of every step that the user's options ask for."""
+@dataclass(frozen=True)
+class DepthConfig:
+    """The scene of a travelling camera, and where metric depth is given from, if it is."""
+
+    scene: DenseConfig = field(default_factory=DenseConfig)
+    given: GivenDepthConfig | None = None
+
+
+def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[str, Any]:
+    """The configuration of every step that the user's options ask for; `given` is the depth of `options.depth`."""
     return {
         "tracks": PeopleConfig(threads=thread_count()),
         "cameras": CamerasConfig(focal=options.focal, fov=options.fov),
-        "depth": DenseConfig(),
+        "depth": DepthConfig(given=given),
         "bodies": BodiesConfig(),
         "method": _method_config(options),
         "result": {},
@@ -148,11 +163,13 @@ def finished_steps(store: StepStore, configs: dict[str, Any], method: str) -> fr
 
 def run(video: Video, options: Options, store: StepStore, *, progress: bool = True) -> Reconstruction:
     """All steps for a video that has been opened and an output folder that has been checked; see `reconstruct`."""
-    configs = configs_of(options)
+    given = None if options.depth is None else prepare_given_depth(options.depth)
+    configs = configs_of(options, given)
     # An absurd focal length is refused now, not after the people have been tracked.
     configs = _with_focal(configs, given_focal(video, configs["cameras"]))
     method = options.chosen_method
     phases = tuple(p for p in phases_of(method) if p.name != "overlay" or (options.overlay and store.folder))
+    phases = tuple(with_given_depth(p, given) if p.name == "depth" and given else p for p in phases)
     plan = Plan(video, MODELS, finished_steps(store, configs, method), phases)
     logger.info("%s", plan.text())
     if not plan.all_reused:
@@ -214,22 +231,25 @@ def observe(job: Job, *, progress: bool) -> Observations:
         "cameras", SeenCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
     logger.info("camera: %s, focal length %s", filmed.cameras.kind, filmed.cameras.focal_source)
-    depth = job.step("depth", Depth, lambda: _depth(job, tracks, filmed, progress=progress))
+    depth = job.step("depth", SeenDepth, lambda: _depth(job, tracks, filmed, progress=progress))
     seen = Observations(
         video.width, video.height, video.times, frame_index, video.duplicate,
-        tracks=tracks, depth=depth, matches=filmed.matches, cameras=filmed.cameras,
+        tracks=tracks, depth=depth.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=depth.prior,
     )  # fmt: skip
     bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
     return dataclasses.replace(seen, bodies=bodies)
 
 
-def _depth(job: Job, tracks: Tracks, filmed: SeenCameras, *, progress: bool) -> Depth | None:
-    """The dense scene, where the camera's motion shows it."""
-    if filmed.cameras.kind != "translating":
-        return None
-    return triangulate_scene(
-        job.video, tracks, filmed.cameras, job.configs["depth"], matches=filmed.matches, progress=progress
-    )
+def _depth(job: Job, tracks: Tracks, filmed: SeenCameras, *, progress: bool) -> SeenDepth:
+    """The dense scene, where the camera's motion shows it, and the depth that was asked for."""
+    config, video, cameras = job.configs["depth"], job.video, filmed.cameras
+    scene = None
+    if cameras.kind == "translating":
+        scene = triangulate_scene(video, tracks, cameras, config.scene, matches=filmed.matches, progress=progress)
+    if config.given is None:
+        return SeenDepth(scene)
+    keys = scene.frames if scene is not None and len(scene.frames) else None
+    return seen_depth(scene, observe_given_depth(video, tracks, cameras, config.given, keys=keys, progress=progress))
 
 
 def run_method(method: str, video: Video | None, observations: Observations, config: Any) -> Reconstruction:
@@ -266,7 +286,7 @@ def with_card(believed: Reconstruction, observations: Observations, job: Job) ->
             "shot": video.shot,
             "frames": len(video),
         },
-        "models": [*(model.credit() for model in MODELS), *_weights_of(believed)],
+        "models": [*(model.credit() for model in MODELS), *_credits(observations), *_weights_of(believed)],
         "config": flatten(job.configs, "config", {}),
     }
     card = {**believed.quality, **quality_card(believed, observations, job.seconds)}
@@ -279,6 +299,14 @@ def _weights_of(believed: Reconstruction) -> list[dict[str, Any]]:
     """What a method with a network of its own says of its weights."""
     weights = believed.provenance.get("weights")
     return [weights] if weights else []
+
+
+def _credits(observations: Observations) -> list[dict[str, Any]]:
+    """Models that depth was made with outside the table of models."""
+    sources: list[Source] = [
+        d.source for d in (observations.depth, observations.depth_prior) if d is not None and d.metric
+    ]
+    return [{"name": s.frontend, "licence": s.licence, "source": s.model, "notes": list(s.notes)} for s in sources]
 
 
 def write_result(believed: Reconstruction, observations: Observations, job: Job, folder: Path) -> tuple[Path, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from diorama.frontends.given_depth import GivenDepthConfig
 from diorama.models import Model
 from diorama.reconstruct.take import megabytes_needed
 from diorama.video import Video
@@ -54,6 +55,18 @@ _UNISH = (
 def phases_of(method: str) -> tuple[Phase, ...]:
     """The steps that a method needs."""
     return _UNISH if method == "unish" else PHASES
+
+
+# Seconds per keyframe of MoGe-2's ViT-L at the finest level (3 times those at 1200 patches), ../shared/specs/frontends.md.
+_MOGE_SECONDS = 18.0
+
+
+def with_given_depth(phase: Phase, given: GivenDepthConfig) -> Phase:
+    """The phase of depth, when it also reads maps or runs a network."""
+    if given.source.kind == "folder":
+        return replace(phase, what="static scene; depth maps of a folder", base=phase.base + 2)
+    seconds = phase.base + _MOGE_SECONDS * given.moge.keyframes
+    return replace(phase, what="static scene; depth by MoGe-2 (MIT)", base=seconds)
 
 
 @dataclass

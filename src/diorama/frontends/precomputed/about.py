@@ -47,7 +47,7 @@ class About:
         for rules in (self.preset, LAYOUT):
             if key in rules.required.get(self.part, ()):
                 who = f"preset {rules.name} does not know it" if rules.name else "it is not safe to guess"
-                raise self.wrong(key, f"is missing, and {who}", f'state it in {self.part}/about.json: {{"{key}": ...}}')
+                raise self.wrong(key, f"is missing, and {who}", f'state it in {self.path}: {{"{key}": ...}}')
             if key in rules.defaults.get(self.part, {}):
                 return rules.defaults[self.part][key]
         raise KeyError(key)
@@ -130,20 +130,20 @@ class About:
         stated = self.choice("confidence", CONFIDENCES)
         excess = values - (1.0 if stated == "1 up" else 0.0)
         if not (excess >= 0).all() or (stated == "0 to 1" and not (excess <= 1).all()):
-            fix = f'state "confidence" in {self.part}/about.json: "0 to 1", "1 up" or "0 up"'
+            fix = f'state "confidence" in {self.path}: "0 to 1", "1 up" or "0 up"'
             raise DioramaError(
                 f"confidences from {values.min():g} to {values.max():g} are not {stated}", where=path, fix=fix
             )
         return excess if stated == "0 to 1" else excess / (1 + excess)
 
 
-def read_about(folder: Path, preset: Preset) -> About:
-    """The `about.json` of a part's folder; without one nothing is said.
+def read_about(folder: Path, preset: Preset, part: str | None = None) -> About:
+    """The `about.json` of a part's folder, which has the part's name if `part` is not given; without one nothing is said.
 
     Raises:
         DioramaError: it is damaged, or has an entry that no such part has.
     """
-    path, part = folder / "about.json", folder.name
+    path, part = folder / "about.json", part or folder.name
     entries = read_json(path) if path.exists() else {}
     known = [*LAYOUT.defaults[part], *LAYOUT.required.get(part, ())]
     strange = sorted(set(entries) - set(known))

@@ -14,7 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt
 
 from diorama.errors import DioramaError
 from diorama.pickles import DAMAGE
@@ -233,20 +233,29 @@ def read_ids(path: Path) -> Int[np.ndarray, "height width"]:
     Raises:
         DioramaError: it is not such a picture.
     """
+    return read_grey(path).astype(np.int64)
+
+
+def read_grey(path: Path) -> UInt[np.ndarray, "height width"]:
+    """A picture of one channel, in its own 8 or 16 bits.
+
+    Raises:
+        DioramaError: it is not such a picture.
+    """
     coded = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED) if len(coded) else None
     if picture is None:
         raise DioramaError("not a readable picture", where=path, fix="write it anew")
     if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
-        fix = "write ids as grey values of 8 or 16 bits, without a palette"
+        fix = "write grey values of 8 or 16 bits, without a palette"
         raise DioramaError(f"{picture.dtype} of shape {picture.shape}", where=path, fix=fix)
-    return picture.astype(np.int64)
+    return picture
 
 
 def files_of(
-    folder: Path, suffix: str, besides: tuple[str, ...] = ("about.json",), *, folders: bool = False
+    folder: Path, suffix: str | tuple[str, ...], besides: tuple[str, ...] = ("about.json",), *, folders: bool = False
 ) -> list[Path]:
-    """Files with this suffix (and `folders` named by a number) in the order of their names; no such folder: none.
+    """Files with this suffix or one of these (and `folders` named by a number), ordered by name; no such folder: none.
 
     Those named in `besides` and hidden files are passed over.
 
@@ -256,7 +265,7 @@ def files_of(
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     paths = [path for path in paths if not path.name.startswith(".") and path.name not in besides]
     for path in paths:
-        wanted = (folders and path.name.isdecimal()) if path.is_dir() else bool(suffix) and path.suffix == suffix
+        wanted = (folders and path.name.isdecimal()) if path.is_dir() else bool(suffix) and path.name.endswith(suffix)
         if not wanted:
             raise DioramaError("no file of this layout", where=path, fix=FIX)
     return paths

@@ -42,6 +42,9 @@ class Preset:
     required: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+_MAPS: dict[str, Any] = {
+    "source": {}, "pixel_centres": "half", "confidence": "0 to 1", "png_unit": None, "fov": None,
+}  # fmt: skip
 # Per part every entry of about.json: these defaults and those required. None: see docs/precomputed.md.
 LAYOUT = Preset(
     name="",
@@ -54,8 +57,9 @@ LAYOUT = Preset(
         },
         "tracks": {"source": {}, "pixel_centres": "half", "size": None, "dropped": []},
         "bodies": {"source": {}, "gender": "neutral"},
-        "depth": {"source": {}, "pixel_centres": "half", "confidence": "0 to 1"},
-        "depth_prior": {"source": {}, "metric": True, "pixel_centres": "half", "confidence": "0 to 1"},
+        "depth": _MAPS,
+        "depth_prior": {"metric": True, **_MAPS},
+        "given_depth": {"metric": True, "first_number": 0, **_MAPS},
         "matches": {"source": {}, "pixel_centres": "half", "size": None, "confidence": "0 to 1"},
         "contacts": {"source": {}, "gender": "neutral", "radius": 0.05},
     },

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from diorama.errors import DioramaError
 from diorama.frontends.background_mask import people_mask
 from diorama.frontends.precomputed.about import About, pixel_shift, pixels_of, scale_to_source
 from diorama.frontends.precomputed.cameras import colours_of, matrices_of
 from diorama.frontends.precomputed.checked_files import FIX, Arrays, files_of, number_of, read_arrays
+from diorama.frontends.precomputed.map_files import KEYFRAME, MAP_SUFFIXES, read_map
 from diorama.frontends.precomputed.timeline import Timeline
-from diorama.geometry.cameras import pixel_grid, unproject
+from diorama.geometry.cameras import focal_of_fov, intrinsics, pixel_grid, unproject
 from diorama.geometry.transforms import apply
 from diorama.observations import Depth, Matches, ObservedCameras, Tracks
 
-KEYFRAME = ("depth", "K", "confidence")
 KEYFRAMES = ("frames", *KEYFRAME)
 SCENE_POINTS = ("points", "colors", "confidence")
 MATCHES = ("frames_i", "frames_j", "xy_i", "xy_j", "confidence")
@@ -27,30 +28,44 @@ _POINTS = 100_000
 _MARGIN = 0.012
 
 
+Pick = Callable[[Int[np.ndarray, " maps"]], Bool[np.ndarray, " maps"]]
+
+
+def _every(numbers: np.ndarray) -> np.ndarray:
+    return np.ones(len(numbers), bool)
+
+
 def read_depth(
-    folder: Path, timeline: Timeline, about: About, cameras: ObservedCameras | None, tracks: Tracks | None
-) -> Depth:
+    folder: Path, timeline: Timeline, about: About, cameras: ObservedCameras | None, tracks: Tracks | None,
+    pick: Pick = _every,
+) -> Depth:  # fmt: skip
     """Depth maps of keyframes, and the scene's points.
 
     Without `points.npz` the points are taken out of the maps (off the people of `tracks`) if maps and cameras have one
-    unit. Without K the maps have that of their frame's camera.
+    unit. Without K the maps have that of their frame's camera. `pick` chooses among the frame numbers of the files, in
+    ascending order; only the maps that it chooses are read.
 
     Raises:
         DioramaError: a file is missing or damaged, or contradicts another one.
     """
     single = folder / "depth.npz"
-    several = files_of(folder, ".npz", ("about.json", "depth.npz", "points.npz"))
+    several = files_of(folder, MAP_SUFFIXES, ("about.json", "depth.npz", "points.npz"))
     if single.exists() and several:
         raise DioramaError(f"both depth.npz and {several[0].name}", where=folder, fix="keep one form")
-    maps = _one_file(single, timeline, about) if single.exists() else _many_files(several, timeline, about)
+    if single.exists():
+        maps = _one_file(single, timeline, about, pick)
+    else:
+        maps = _many_files(several, timeline, about, pick)
     frames, depth, confidence, K = maps
     metric = about.flag("metric")
-    if folder.name == "depth_prior" and not metric:
+    if about.part == "depth_prior" and not metric:
         raise about.wrong("metric", "is false, but the prior is there for its metres", "give metres, or use depth")
+    K = _stated(about, depth) if K is None else K
     K = _of_cameras(folder, frames, depth, timeline, cameras) if K is None else K
     points = _points(folder / "points.npz", about)
-    if points is None and cameras is not None and metric == cameras.metric and folder.name == "depth":
-        points = _out_of_maps(frames, depth, confidence, K, cameras, tracks, timeline)
+    if points is None and cameras is not None and metric == cameras.metric and about.part == "depth":
+        size = timeline.width, timeline.height
+        points = points_of_maps(frames, depth, confidence, K, cameras, tracks, size)
     nothing = np.zeros((0, 3)), np.zeros((0, 3), np.uint8), np.zeros(0)
     return Depth(about.source(), frames, depth, confidence, K, metric, *(points or nothing))
 
@@ -58,25 +73,30 @@ def read_depth(
 _Maps = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]
 
 
-def _one_file(path: Path, timeline: Timeline, about: About) -> _Maps:
+def _one_file(path: Path, timeline: Timeline, about: About, pick: Pick) -> _Maps:
     arrays = read_arrays(path, KEYFRAMES)
-    rows = timeline.increasing_rows(arrays.integers("frames", None), path)
-    shape = arrays.array("depth").shape[1:]
-    depth, confidence = _maps(arrays, (len(rows), *(shape if len(shape) == 2 else (None, None))), about)
+    numbers = arrays.integers("frames", None)
+    kept = pick(numbers)
+    shape, count = arrays.array("depth").shape[1:], len(numbers)
+    depth, confidence = _maps(arrays, (count, *(shape if len(shape) == 2 else (None, None))), about)
     _whole_picture(depth, timeline, path)
     K = _shifted(arrays, about) if "K" in arrays else None
-    if K is not None and len(K) not in (1, len(rows)):
-        raise arrays.wrong("K", f"has {len(K)} matrices for {len(rows)} maps")
-    return rows, depth, confidence, None if K is None else np.array(np.broadcast_to(K, (len(rows), 3, 3)))
+    if K is not None and len(K) not in (1, count):
+        raise arrays.wrong("K", f"has {len(K)} matrices for {count} maps")
+    lenses = None if K is None else np.array(np.broadcast_to(K, (count, 3, 3))[kept])
+    return timeline.increasing_rows(numbers[kept], path), depth[kept], confidence[kept], lenses
 
 
-def _many_files(paths: list[Path], timeline: Timeline, about: About) -> _Maps:
+def _many_files(paths: list[Path], timeline: Timeline, about: About, pick: Pick) -> _Maps:
     numbers = {number_of(path, path.name): path for path in paths}
     if len(numbers) < len(paths):
         raise DioramaError("two maps of one frame", where=paths[0].parent, fix="keep one of them")
+    ordered = np.array(sorted(numbers), np.int64)
+    ordered = ordered[pick(ordered)]
     depth, confidence, K = [], [], []
-    for _, path in sorted(numbers.items()):
-        arrays = read_arrays(path, KEYFRAME)
+    for number in ordered:
+        path = numbers[int(number)]
+        arrays = read_map(path, about)
         found = _maps(arrays, depth[0].shape if depth else (None, None), about)
         _whole_picture(found[0][None], timeline, path)
         depth.append(found[0])
@@ -85,7 +105,7 @@ def _many_files(paths: list[Path], timeline: Timeline, about: About) -> _Maps:
         if K and len(K) < len(depth):
             raise arrays.wrong("K", "is missing, but other maps have it")
     shape = (len(depth), *(depth[0].shape if depth else (0, 0)))
-    rows = timeline.rows(np.array(sorted(numbers), np.int64), paths[0] if paths else Path())
+    rows = timeline.rows(ordered, paths[0] if paths else Path())
     maps = [np.array(stack, np.float32).reshape(shape) for stack in (depth, confidence)]
     lenses = np.concatenate(K) if K else (None if depth else np.zeros((0, 3, 3)))
     return rows, maps[0], maps[1], lenses
@@ -113,6 +133,17 @@ def _shifted(arrays: Arrays, about: About) -> Float[np.ndarray, "n 3 3"]:
     return K
 
 
+def _stated(about: About, depth: np.ndarray) -> Float[np.ndarray, "n 3 3"] | None:
+    """K of all maps out of the field of view that `about.json` states, with a centred principal point."""
+    if about.value("fov") is None:
+        return None
+    fov = about.number("fov")
+    if not fov < 180:
+        raise about.wrong("fov", f"is {fov:g}", "give horizontal degrees, such as 60")
+    count, height, width = depth.shape
+    return np.tile(intrinsics(float(focal_of_fov(fov, width)), width, height), (count, 1, 1))
+
+
 def _of_cameras(
     folder: Path, frames: np.ndarray, depth: np.ndarray, timeline: Timeline, cameras: ObservedCameras | None
 ) -> Float[np.ndarray, "n 3 3"]:
@@ -136,24 +167,33 @@ def _points(path: Path, about: About) -> _Points | None:
     return points, colours_of(arrays, count), about.confidence(arrays.numbers("confidence", count), path)
 
 
-def _out_of_maps(
-    frames: np.ndarray, depth: np.ndarray, confidence: np.ndarray, K: np.ndarray, cameras: ObservedCameras,
-    tracks: Tracks | None, timeline: Timeline,
-) -> _Points:  # fmt: skip
-    """Every so-many-th known pixel off people, in the cameras' world."""
+def points_of_maps(
+    frames: Int[np.ndarray, " maps"],
+    depth: Float[np.ndarray, "maps height width"],
+    confidence: Float[np.ndarray, "maps height width"],
+    K: Float[np.ndarray, "maps 3 3"],
+    cameras: ObservedCameras,
+    tracks: Tracks | None,
+    size: tuple[int, int],
+    pictures: UInt8[np.ndarray, "maps height width 3"] | None = None,
+) -> _Points:
+    """About 100,000 points out of maps: every so-many-th pixel with depth and confidence, off people, in the cameras' world.
+
+    `size` is that of the source picture; colours are those of `pictures`, else grey.
+    """
     height, width = depth.shape[1:]
     step = max(1, depth.size // _POINTS)
-    points, trust = [np.zeros((0, 3))], [np.zeros(0)]
+    points, trust, colours = [np.zeros((0, 3))], [np.zeros(0)], [np.zeros((0, 3), np.uint8)]
     for n, row in enumerate(frames):
-        people = people_mask(tracks, int(row), (width, height), (timeline.width, timeline.height), _MARGIN)
-        y, x = np.nonzero((depth[n] > 0) & ~people)
+        people = people_mask(tracks, int(row), (width, height), size, _MARGIN)
+        y, x = np.nonzero((depth[n] > 0) & (confidence[n] > 0) & ~people)
         y, x = y[n % step :: step], x[n % step :: step]
         z = depth[n, y, x].astype(np.float64)
         seen = unproject(pixel_grid(width, height)[y, x], z, K[n], cameras.distortion[row])
         points.append(apply(cameras.T_world_camera[row], seen))
         trust.append(confidence[n, y, x].astype(np.float64))
-    every = np.concatenate(points)
-    return every, np.full((len(every), 3), 128, np.uint8), np.concatenate(trust)
+        colours.append(np.full((len(z), 3), 128, np.uint8) if pictures is None else pictures[n, y, x])
+    return np.concatenate(points), np.concatenate(colours), np.concatenate(trust)
 
 
 def read_matches(folder: Path, timeline: Timeline, about: About) -> Matches:
