@@ -74,6 +74,7 @@ def test_batches_are_single_pairs(batch):
                 alone = OWN(sides[0].last, sides[1].last, *boxes, SIZE)
             for name, value in alone.items():
                 assert torch.allclose(found.human[name][row], value[0], atol=1e-5)
+        assert not found.human["rel_trans"].requires_grad
         for row, pair in enumerate(found.dense):
             first, second = mine.pairs[pair]
             with torch.no_grad():

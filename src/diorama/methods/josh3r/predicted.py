@@ -52,7 +52,6 @@ class PairBatch:
     maps: DenseMaps | None
 
 
-@torch.no_grad()
 def predicted_pairs(
     mast3r: MASt3R,
     josh3r: JOSH3R,
@@ -79,7 +78,8 @@ def predicted_pairs(
     for group in _groups(frames, batch):
         images = torch.stack(group).to(device)
         size = (images.shape[-2], images.shape[-1])
-        encoded = mast3r.encode(images)
+        with torch.no_grad():  # not around the yield, where it would hold for the caller
+            encoded = mast3r.encode(images)
         held |= {count + row: tokens for row, tokens in enumerate(encoded.tokens)}
         ready = np.flatnonzero((later >= count) & (later < count + len(group)))
         count += len(group)
@@ -97,6 +97,7 @@ def predicted_pairs(
         )
 
 
+@torch.no_grad()
 def _predicted(
     mast3r: MASt3R,
     josh3r: JOSH3R,
