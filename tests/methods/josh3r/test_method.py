@@ -11,7 +11,7 @@ from diorama.errors import DioramaError
 from diorama.geometry.transforms import apply, invert
 from diorama.methods.carried import shaped_bodies
 from diorama.methods.josh3r.method import Josh3rConfig, reconstruct_josh3r
-from diorama.methods.josh3r.pairs import chain_pairs, keyframes, people_in_pairs
+from diorama.methods.josh3r.pairs import keyframes, pairs_of, people_in_pairs
 from diorama.methods.josh3r.pictures import window_of
 from diorama.methods.josh3r.predicted import PairBatch, predicted_pairs
 from diorama.networks.josh3r import JOSH3R, JOSH3RConfig
@@ -51,12 +51,13 @@ def perfect(truth, observations, config=CONFIG):
     """Answers from the truth, for pictures that do not matter; points 3 m in front of the camera, of half the size."""
     keys = keyframes(observations.times, observations.duplicate, config.interval)
     shaped = shaped_bodies(observations)
-    people = people_in_pairs(observations, shaped, keys, chain_pairs(len(keys)), truth.cameras.K)
+    people = people_in_pairs(observations, shaped, keys, pairs_of(len(keys), config.baselines), truth.cameras.K)
 
     def predictor(frames, plan):
         frames = list(frames)
         T = truth.cameras.T_world_camera[keys]
-        bodies = [T[people.pair + side] @ placed for side, placed in enumerate((people.placed_1, people.placed_2))]
+        first, second = pairs_of(len(keys), config.baselines)[people.pair].T
+        bodies = [T[first] @ people.placed_1, T[second] @ people.placed_2]
         motions = invert(bodies[0]) @ bodies[1]
         six, count = torch.from_numpy(motions[:, :2, :3].reshape(-1, 6)), len(motions)
         human = {"rel_rot6d": six, "rel_trans": torch.from_numpy(motions[:, :3, 3])}
@@ -75,9 +76,11 @@ def paths(*worlds):
     return [invert(w.cameras.T_world_camera[0]) @ w.cameras.T_world_camera for w in worlds]
 
 
-def test_perfect_predictions_are_the_true_world_at_keyframes(world, video):
+@pytest.mark.parametrize("baselines", [(1,), (1, 2)])
+def test_perfect_predictions_are_the_true_world_at_keyframes(world, video, baselines):
     truth, seen = world
-    found = reconstruct_josh3r(video, seen, CONFIG, perfect(truth, seen))
+    config = replace(CONFIG, baselines=baselines)
+    found = reconstruct_josh3r(video, seen, config, perfect(truth, seen, config))
     keys = keyframes(seen.times, seen.duplicate, CONFIG.interval)
     poses = paths(found, truth)
     assert np.abs(poses[0][keys] - poses[1][keys]).max() < 1e-6

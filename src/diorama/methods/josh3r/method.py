@@ -21,8 +21,9 @@ from diorama.geometry.cameras import intrinsics, pixel_grid
 from diorama.geometry.transforms import apply, interpolate_rigid
 from diorama.methods.carried import bodies_of, carried_world, shaped_bodies
 from diorama.methods.josh3r.chaining import VoteConfig, Votes, camera_motion, chain, motion, vote
-from diorama.methods.josh3r.pairs import PairPeople, chain_pairs, keyframes, people_in_pairs
+from diorama.methods.josh3r.pairs import PairPeople, keyframes, pairs_of, people_in_pairs
 from diorama.methods.josh3r.pictures import Window, as_input, shown_frames, window_of
+from diorama.methods.josh3r.pose_graph import PoseGraphConfig, refined_path
 from diorama.methods.josh3r.predicted import PairBatch, PairPlan, predicted_pairs
 from diorama.networks.josh3r import JOSH3R, JOSH3R_LICENCE
 from diorama.networks.mast3r import MASt3R
@@ -48,7 +49,9 @@ class Josh3rConfig:
         interval: between keyframes, seconds.
         crop: share of the picture that is shown: 1 as the paper, 0.5 as the release.
         longest: longer side of the shown picture, pixels.
-        votes: how several people decide one camera path.
+        baselines: keyframes between the two pictures of a pair; with others than 1 the path is that of a pose graph.
+            (The network was trained on pictures 1 to 10 frames apart.)
+        votes, graph: how several people decide one motion, and several motions the path.
         kept: points of every so many pairs become scene points, `stride` pixels apart and of `confidence` at least.
     """
 
@@ -59,7 +62,9 @@ class Josh3rConfig:
     interval: float = 0.2
     crop: float = 1.0
     longest: int = 512
+    baselines: tuple[int, ...] = (1,)
     votes: VoteConfig = field(default_factory=VoteConfig)
+    graph: PoseGraphConfig = field(default_factory=PoseGraphConfig)
     kept: int = 10
     stride: int = 4
     confidence: float = 1.1
@@ -85,8 +90,8 @@ def reconstruct_josh3r(
 ) -> Reconstruction:
     """A metric world from observations with `bodies`; `tracks` give the boxes, `cameras` only the intrinsics.
 
-    Where nobody is in both pictures of a pair the camera is held still: those frames' cameras are not `registered`, and
-    `quality` counts the steps.
+    Where nobody is in both keyframes of a step the camera stands still, unless farther pairs say how it moved. Those frames'
+    cameras are not `registered`, and `quality` counts the steps.
 
     Args:
         video: the pictures.
@@ -101,7 +106,7 @@ def reconstruct_josh3r(
         raise DioramaError("there are no pictures", where="josh3r", fix="give the video, or take a method without one")
     shaped = shaped_bodies(observations)
     keys = keyframes(observations.times, observations.duplicate, config.interval)
-    pairs, K = chain_pairs(len(keys)), intrinsics_of(observations)
+    pairs, K = pairs_of(len(keys), config.baselines), intrinsics_of(observations)
     people = people_in_pairs(observations, shaped, keys, pairs, K)
     window = window_of(observations.width, observations.height, crop=config.crop, longest=config.longest)
     said = _Said.nothing(len(people.pair))
@@ -110,13 +115,17 @@ def reconstruct_josh3r(
         said = _predicted(predictor or loaded(config), pictures, pairs, people, window, config)
         said = replace(said, points=_without_people(said.points, observations, keys))
     voted = camera_votes(people, said.rel_rot6d, said.rel_trans, len(pairs), config.votes)
-    cameras = cameras_of_path(observations, K, keys, chain(np.eye(4), voted.motions), voted.seen)
+    steps = max(len(keys) - 1, 0)
+    path = chain(np.eye(4), voted.motions[:steps])
+    if len(pairs) > steps:
+        path = refined_path(path, pairs, voted.motions, voted.seen, config.graph)
+    cameras = cameras_of_path(observations, K, keys, path, voted.seen[:steps])
     observations = replace(observations, cameras=cameras)
     scale = (1.0, "the motions of people are metric")
     world = carried_world(observations, shaped, scale, _scene(said.points, cameras, keys), "josh3r")
-    alone = int((~voted.seen).sum())
+    alone = int((~voted.seen[:steps]).sum())
     if alone:
-        logger.warning("nobody is in both pictures of %d of %d steps: the camera stands still there", alone, len(pairs))
+        logger.warning("nobody is in both pictures of %d of %d steps between keyframes", alone, steps)
     figures = {"keyframes": len(keys), "votes": len(people.pair), "steps_without_people": alone}
     credits = {"licence": JOSH3R_LICENCE, "interval_s": config.interval, "crop": config.crop}
     return world.replace(quality=world.quality | figures, provenance=world.provenance | credits)
@@ -206,7 +215,7 @@ def _predicted(
 ) -> _Said:
     """Only pairs with people in them are looked at."""
     used = np.unique(people.pair)
-    dense = np.arange(len(used)) % config.kept == 0
+    dense = (np.arange(len(used)) % config.kept == 0) & (np.diff(pairs[used])[:, 0] == 1)
     boxes = window.boxes(people.boxes_1), window.boxes(people.boxes_2)
     plan = PairPlan(pairs[used], np.searchsorted(used, people.pair), *boxes, dense)
     said, points = _Said.nothing(len(people.pair)), []

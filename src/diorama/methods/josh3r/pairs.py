@@ -119,3 +119,10 @@ def chain_pairs(keys: int) -> Int[np.ndarray, "pairs 2"]:
     """Neighbouring keyframes."""
     first = np.arange(max(keys - 1, 0))
     return np.stack([first, first + 1], -1)
+
+
+def pairs_of(keys: int, baselines: tuple[int, ...]) -> Int[np.ndarray, "pairs 2"]:
+    """Neighbouring keyframes first, then those that are so many keyframes apart."""
+    farther = sorted(set(baselines) - {1})
+    parts = [np.stack([np.arange(keys - gap), np.arange(gap, keys)], -1) for gap in farther if 1 < gap < keys]
+    return np.concatenate([chain_pairs(keys), *parts])
