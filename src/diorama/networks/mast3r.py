@@ -33,6 +33,9 @@ class MASt3RConfig:
     Attributes:
         widths, width: of DPT's maps, see `Dpt`.
         descriptor: numbers per descriptor.
+
+    Raises:
+        ValueError: the decoder has too few blocks for DPT's three depths.
     """
 
     encoder_width: int
@@ -45,6 +48,10 @@ class MASt3RConfig:
     width: int = 256
     descriptor: int = 24
     patch: int = 16
+
+    def __post_init__(self) -> None:
+        if len({*self.hooks, 0}) < 4:
+            raise ValueError(f"a decoder of {self.decoder_depth} blocks has no three depths")
 
     @classmethod
     def full(cls) -> MASt3RConfig:
@@ -166,7 +173,7 @@ class MASt3R(nn.Module):
         return SideTokens((*taps1,), first.grid), SideTokens((*taps2,), second.grid)
 
     def maps(self, side: SideTokens, which: int, *, descriptors: bool = True) -> DenseMaps:
-        """Points, confidences and descriptors of side 1 or 2 (`which`); without `descriptors` a third of the cost is saved."""
+        """Points, confidences and descriptors of side 1 or 2 (`which`); a third of the cost is descriptors."""
         head = {1: self.downstream_head1, 2: self.downstream_head2}[which]
         with full_precision(side.last):
             kind = next(head.parameters()).dtype
