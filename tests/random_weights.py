@@ -9,7 +9,7 @@ def shaken(network: nn.Module, seed: int = 0, *, double: bool = False) -> nn.Mod
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in network.state_dict().items():
-            if not name.endswith(("image_mean", "image_std")):
+            if value.is_floating_point() and not name.endswith(("image_mean", "image_std")):
                 value += 0.1 * torch.randn(value.shape, generator=generator)
     return (network.double() if double else network).eval()
 

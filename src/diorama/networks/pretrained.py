@@ -145,7 +145,8 @@ def load_strictly(
             where=where,
             fix="give the network's own weights, or the configuration that they were made with",
         )
-    parameters = {name for name, _ in network.named_parameters()}
+    # Tensors with two names (MASt3R) are parameters under both.
+    parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
     ready, broken, addresses = {}, [], set()
     for name, value in wanted.items():
         kind = dtype if name in parameters else value.dtype

@@ -1,0 +1,1 @@
+"""JOSH3R: global motion of people and cameras from pairs of pictures, without optimisation."""
