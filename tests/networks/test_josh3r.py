@@ -32,6 +32,7 @@ def spread(network):
 
 @pytest.fixture(scope="module")
 def network():
+    torch.manual_seed(0)
     return spread(JOSH3R(TINY)).double()
 
 
@@ -40,7 +41,8 @@ def tokens(pairs, seed=0):
     return torch.randn(2, pairs, 15, TINY.width, generator=generator, dtype=torch.float64)
 
 
-def close(ours, theirs, share=1e-6):
+def close(ours, theirs, share=5e-6):
+    """Angles of positions are float32."""
     assert ours.shape == theirs.shape
     assert (ours - theirs).abs().max() <= share * theirs.abs().max()
 

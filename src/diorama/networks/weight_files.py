@@ -57,6 +57,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         DioramaError: the folder cannot be written, or the format has no such tensors.
     """
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    ready = _apart(ready)
     with atomic_path(path) as temporary:
         try:
             save_file(ready, temporary, metadata={"format": "pt"})
@@ -64,6 +65,17 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise DioramaError(
                 f"cannot be saved ({_first_line(error)})", where=path, fix="free some space, or give plain tensors"
             ) from error
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of those that share numbers with one before them (tied weights, views): the format has no such thing."""
+    seen: set[int] = set()
+    out = {}
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage().data_ptr()
+        out[name] = tensor.clone() if storage in seen else tensor
+        seen.add(storage)
+    return out
 
 
 def read_beside_weights(path: Path, name: str) -> Any | None:
