@@ -17,7 +17,7 @@ from diorama.render.rays import RayScene
 from diorama.synthetic.josh_problem import EXACT_PROBLEM, JoshProblem, _exact, _looked, josh_problem, position_floor
 from diorama.synthetic.josh_world import build_josh_world
 from diorama.synthetic.sequences import bare_scenery
-from diorama.synthetic.simulate.seen_person import landmark_points
+from diorama.body.detected import landmark_points
 
 SHORT = JoshProblem(seed=4, keyframes=5, mask_step=8)
 EXACT = replace(EXACT_PROBLEM, mask_step=8)

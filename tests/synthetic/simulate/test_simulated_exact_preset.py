@@ -13,7 +13,7 @@ from diorama.geometry.transforms import apply, invert
 from diorama.observations import Observations
 from diorama.records import load_record, save_record
 from diorama.synthetic.simulate import PRESETS, simulate
-from diorama.synthetic.simulate.seen_person import landmark_points
+from diorama.body.detected import landmark_points
 from simulated_world import simulated_world, with_config
 
 

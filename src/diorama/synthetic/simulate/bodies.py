@@ -19,7 +19,8 @@ from diorama.observations import ObservedBody
 from diorama.reconstruction import Cameras
 from diorama.synthetic.simulate.identities import Identity
 from diorama.synthetic.simulate.noise import correlated, graded, mixed, ranked_tail, stream
-from diorama.synthetic.simulate.seen_person import SeenPerson, landmark_points
+from diorama.body.detected import landmark_points
+from diorama.synthetic.simulate.seen_person import SeenPerson
 
 
 @dataclass(frozen=True)
