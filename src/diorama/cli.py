@@ -40,7 +40,7 @@ def reconstruct(
     Args:
         video: The video file.
         out: Folder for the result.
-        method: auto, josh or unish.
+        method: auto, josh, share (a camera that stands still, with --depth) or unish.
         shot: Which shot to use where the video has cuts (0, 1, ...); the longest if not given.
         focal: Focal length in pixels, where it is known.
         fov: Horizontal field of view in degrees, instead of the focal length.

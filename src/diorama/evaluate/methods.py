@@ -16,6 +16,9 @@ from diorama.frontends.cameras import SeenCameras
 from diorama.frontends.given_depth import SeenDepth
 from diorama.methods.josh.method import ABLATIONS, JoshConfig, reconstruct_josh
 from diorama.methods.observed import reconstruct_observed
+from diorama.methods.share.config import ABLATIONS as SHARE_ABLATIONS
+from diorama.methods.share.config import ShareConfig
+from diorama.methods.share.method import reconstruct_share
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
 from diorama.methods.unish.method import reconstruct_unish
@@ -99,6 +102,10 @@ def _josh(what: str, config: JoshConfig) -> Method:
     return _of_embedded(what, lambda seen: reconstruct_josh(None, seen, config), config)
 
 
+def _share(what: str, config: ShareConfig) -> Method:
+    return _of_embedded(what, lambda seen: reconstruct_share(None, seen, config), config)
+
+
 METHODS: dict[str, Method] = {
     "default": Method(
         "`diorama reconstruct` with no option given; of given observations: bodies fitted to the tracks, then its method",
@@ -121,6 +128,7 @@ METHODS: dict[str, Method] = {
         TramConfig(),
     ),
     **{name: _josh(what, config) for name, (what, config) in ABLATIONS.items()},
+    **{name: _share(what, config) for name, (what, config) in SHARE_ABLATIONS.items()},
 }
 
 

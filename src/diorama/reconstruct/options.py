@@ -9,7 +9,7 @@ from diorama.errors import DioramaError
 from diorama.frontends.depth_source import parse_depth_source
 from diorama.methods.unish.weights_named import check_weights
 
-METHODS = ("josh", "unish")
+METHODS = ("josh", "share", "unish")
 
 
 @dataclass(frozen=True)
@@ -59,5 +59,5 @@ class Options:
 
     @property
     def chosen_method(self) -> str:
-        """The method that "auto" stands for."""
-        return METHODS[0] if self.method == "auto" else self.method
+        """The method; "auto" where it depends on what the camera does, which is known later."""
+        return METHODS[0] if self.method == "auto" and self.depth is None else self.method

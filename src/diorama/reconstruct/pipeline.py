@@ -28,6 +28,9 @@ from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
 from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
+from diorama.methods.share.config import ShareConfig
+from diorama.methods.share.method import reconstruct_share
+from diorama.methods.share.size_config import SizeConfig
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.weights import WeightsConfig, stamp_of
 from diorama.models import MODELS
@@ -88,12 +91,23 @@ def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[
     }
 
 
-def _method_config(options: Options) -> JoshConfig | UnishConfig:
+@dataclass(frozen=True)
+class AutoConfig:
+    """Of both methods among which the camera decides."""
+
+    josh: JoshConfig
+    share: ShareConfig
+
+
+def _method_config(options: Options) -> JoshConfig | UnishConfig | ShareConfig | AutoConfig:
     stature = dict(options.stature)
+    share = ShareConfig(sizes=SizeConfig(told=stature))
     if options.chosen_method == "unish":
         assert options.weights is not None
         return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
-    return JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=stature)))
+    josh = JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=stature)))
+    choices = {"josh": josh, "share": share, "auto": AutoConfig(josh, share)}
+    return choices[options.chosen_method]
 
 
 def _with_focal(configs: dict[str, Any], focal: float | None) -> dict[str, Any]:
@@ -256,9 +270,28 @@ def run_method(method: str, video: Video | None, observations: Observations, con
     """From observations to belief."""
     if method == "josh":
         return reconstruct_josh(video, observations, config)
+    if method == "share":
+        return reconstruct_share(video, observations, config)
     if method == "unish":
         return reconstruct_unish(video, observations, config)
+    if method == "auto":
+        return _by_camera(video, observations, config)
     raise ValueError(f"{method} is in METHODS but not here")
+
+
+def _by_camera(video: Video | None, observations: Observations, config: AutoConfig) -> Reconstruction:
+    """SHARE for a camera that stands still where there is metric depth, JOSH for all others; the card says why."""
+    cameras, depth = observations.cameras, observations.depth
+    metric = depth is not None and depth.metric and len(depth.frames) > 0
+    if cameras is not None and cameras.kind == "static" and metric:
+        found = reconstruct_share(video, observations, config.share)
+        why = "SHARE: the camera stands still and there is metric depth"
+    else:
+        found = reconstruct_josh(video, observations, config.josh)
+        kind = cameras.kind if cameras is not None else "unknown"
+        why = f"JOSH: the camera is {kind}" if kind != "static" else "JOSH: there is no metric depth"
+    logger.info("method: %s", why)
+    return found.replace(quality={**found.quality, "method_choice": why})
 
 
 def reconstruct_from_observations(
@@ -278,7 +311,7 @@ def with_card(believed: Reconstruction, observations: Observations, job: Job) ->
     video = job.video
     origin = {
         "diorama": diorama.__version__,
-        "method": job.method,
+        "method": believed.provenance.get("method", job.method),
         "video": {
             "name": video.path.name,
             "path": str(video.path.absolute()),

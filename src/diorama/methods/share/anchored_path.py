@@ -61,7 +61,9 @@ def _direction(
     placed = keys.pelvis[:, :2] / keys.pelvis[:, 2:]
     out = np.zeros((count, 2))
     for axis in range(2):
-        witnesses = [Witness(np.arange(count), own[:, axis], share * lag * (4.0 if len(known) else 1.0), 0.2, robust=False)]
+        witnesses = [
+            Witness(np.arange(count), own[:, axis], share * lag * (4.0 if len(known) else 1.0), 0.2, robust=False)
+        ]
         if len(known):
             witnesses.append(Witness(known, told[known, axis], share[known] * lag, robust=True))
         if len(keys.at):
@@ -78,7 +80,9 @@ def _depth(
     path, count = config.path, len(times)
     lag = np.sqrt(per_second(times, path.lag))
     witnesses = [
-        Witness(np.arange(count), np.log(person.pelvis[:, 2]), np.full(count, path.own * lag), path.own_bias, robust=True),
+        Witness(
+            np.arange(count), np.log(person.pelvis[:, 2]), np.full(count, path.own * lag), path.own_bias, robust=True
+        ),
         *further,
     ]
     known = np.flatnonzero(person.seen.known) if config.align.keypoints is not None else np.zeros(0, int)

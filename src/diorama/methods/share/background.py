@@ -79,9 +79,7 @@ def merged(maps: KeyMaps, pictures: UInt8[np.ndarray, "keys height width 3"] | N
     return MergedScene(depth, good.mean(0), _colours(maps, good, depth, pictures))
 
 
-def merged_as_published(
-    maps: KeyMaps, pictures: UInt8[np.ndarray, "keys height width 3"] | None
-) -> MergedScene:
+def merged_as_published(maps: KeyMaps, pictures: UInt8[np.ndarray, "keys height width 3"] | None) -> MergedScene:
     """Eq. 3 on the first and the last keyframe: means of the common background, and each one's pixels under the other's
     people, whoever else is on them."""
     first, last = maps.of(np.array([0])), maps.of(np.array([len(maps.rows) - 1]))

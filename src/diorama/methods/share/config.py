@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from diorama.methods.share.placed_keys import AlignConfig
 from diorama.methods.share.published import AnchorConfig
 from diorama.methods.share.scale_check import ScaleCheckConfig
+from diorama.methods.share.size_config import SizeConfig
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class ShareConfig:
         align: how a mesh meets its points.
         path: how the places of all frames follow.
         check: of the maps' scale against people's sizes; None: maps are believed.
+        sizes: of people whose height was told, or whose bodies do not know it.
         keypoint_sigma: deviation of keypoints, as a share of the person's height.
     """
 
@@ -66,6 +68,7 @@ class ShareConfig:
     align: AlignConfig = field(default_factory=AlignConfig)
     path: PathConfig = field(default_factory=PathConfig)
     check: ScaleCheckConfig | None = field(default_factory=ScaleCheckConfig)
+    sizes: SizeConfig = field(default_factory=SizeConfig)
     keypoint_sigma: float = 0.02
 
 

@@ -32,6 +32,7 @@ from diorama.methods.share.placed_keys import KeyPlaces
 from diorama.methods.share.plane_depth import plane_depth
 from diorama.methods.share.published_people import published_places
 from diorama.methods.share.scale_check import depth_factor
+from diorama.methods.share.sizes import blind_to_size, measured_size, told_size
 from diorama.methods.unish.upright import UprightWorld, ground_below, up_of_people, upright
 from diorama.observations import Depth, Observations
 from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
@@ -54,7 +55,7 @@ class _Placed:
 
 
 def reconstruct_share(
-    video: Video | None, observations: Observations, config: ShareConfig = ShareConfig()
+    video: Video | None, observations: Observations, config: ShareConfig | None = None
 ) -> Reconstruction:
     """A metric world from `cameras` that stand still, `bodies`, and metric `depth` at keyframes; better with masks and
     keypoints in `tracks`, and `contacts`.
@@ -69,7 +70,7 @@ def reconstruct_share(
         observations = checked(observations)
         _check(observations)
         depth, source = _depth_of(video, observations)
-        return _reconstructed(video, replace(observations, depth=depth), source, config)
+        return _reconstructed(video, replace(observations, depth=depth), source, config or ShareConfig())
 
 
 def _check(observations: Observations) -> None:
@@ -95,10 +96,8 @@ def _depth_of(video: Video | None, observations: Observations) -> tuple[Depth | 
     return plane_depth(video, observations), "the ground plane of the embedded static path: no metric depth"
 
 
-def _reconstructed(
-    video: Video | None, observations: Observations, source: str, config: ShareConfig
-) -> Reconstruction:
-    people = people_in_front(observations, config)
+def _reconstructed(video: Video | None, observations: Observations, source: str, config: ShareConfig) -> Reconstruction:
+    people = [told_size(person, config.sizes) for person in people_in_front(observations, config)]
     maps, factors = _scaled_maps(observations, config)
     factor, placed = 1.0, []
     if maps is not None and config.published:
@@ -107,9 +106,15 @@ def _reconstructed(
         scene = merged(maps, None).depth if maps is not None and config.robust_scale else None
         keys = [_no_keys() if maps is None else key_places(person, maps, scene, config) for person in people]
         told = [disagreement(person, each) for person, each in zip(people, keys, strict=True)]
-        factor = 1.0 if config.check is None else depth_factor(told, config.check)
+        if config.check is not None:
+            factor = depth_factor(told, [person.id in config.sizes.told for person in people], config.check)
         maps = maps.scaled(np.full(len(maps.rows), factor)) if maps is not None else None
-        keys = [replace(each, pelvis=each.pelvis * factor) for each in keys]
+        if blind_to_size(observations):
+            people = [measured_size(p, d - np.log(factor), config.sizes) for p, d in zip(people, told, strict=True)]
+            scene = None if scene is None else scene * factor
+            keys = [_no_keys() if maps is None else key_places(person, maps, scene, config) for person in people]
+        else:
+            keys = [replace(each, pelvis=each.pelvis * factor) for each in keys]
         scene_points = _scenery(maps)
         placed = [
             _Placed(person, each, _path(person, each, people, scene_points, observations, config), apart)
@@ -122,9 +127,7 @@ def _no_keys() -> KeyPlaces:
     return KeyPlaces(np.zeros(0, np.int64), np.zeros((0, 3)), np.zeros(0, np.int64))
 
 
-def _scaled_maps(
-    observations: Observations, config: ShareConfig
-) -> tuple[KeyMaps | None, Float[np.ndarray, " keys"]]:
+def _scaled_maps(observations: Observations, config: ShareConfig) -> tuple[KeyMaps | None, Float[np.ndarray, " keys"]]:
     """The maps at their common scale, and the factors on them."""
     if observations.depth is None or not len(observations.depth.frames):
         return None, np.zeros(0)
@@ -243,8 +246,16 @@ def _figures(
     placed: list[_Placed], factors: Float[np.ndarray, " keys"], scene: MergedScene | None, world: UprightWorld,
     source: str,
 ) -> dict[str, Any]:  # fmt: skip
-    lost = [f"person {each.person.id}: in no depth map, placed by keypoints and floor" for each in placed if not len(each.keys.at)]
-    warnings = [] if "no metric depth" not in source else ["no metric depth: the scene is a plane, distances are those of feet on it"]
+    lost = [
+        f"person {each.person.id}: in no depth map, placed by keypoints and floor"
+        for each in placed
+        if not len(each.keys.at)
+    ]
+    warnings = (
+        []
+        if "no metric depth" not in source
+        else ["no metric depth: the scene is a plane, distances are those of feet on it"]
+    )
     return {
         **{name: value for name, value in world.figures.items() if np.isfinite(value)},
         "scale_source": source,
@@ -252,7 +263,9 @@ def _figures(
         "depth_scale_percent": 100 * float(np.median(factors) - 1) if len(factors) else 0.0,
         "depth_scale_spread_percent": 100 * float(np.std(np.log(factors))) if len(factors) else 0.0,
         "size_against_depth_percent": {
-            str(each.person.id): 100 * float(np.expm1(each.disagreement)) for each in placed if np.isfinite(each.disagreement)
+            str(each.person.id): 100 * float(np.expm1(each.disagreement))
+            for each in placed
+            if np.isfinite(each.disagreement)
         },
         "keyframes_of_people": {str(each.person.id): len(each.keys.at) for each in placed},
         "scene_seen_percent": 100 * float((scene.depth > 0).mean()) if scene is not None else 0.0,

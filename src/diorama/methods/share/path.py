@@ -69,7 +69,7 @@ def curve(
         away = np.abs(A @ x - (value - middle)) / sigma
         # Cauchy.
         weight = np.where(lets_go, 1 / (1 + (away / 2) ** 2), 1.0) / sigma**2
-    return x[:count] + middle
+    return np.asarray(x)[:count] + middle
 
 
 def per_second(times: Float[np.ndarray, " rows"], lag: float) -> float:

@@ -12,15 +12,15 @@ from diorama.methods.share.placed_keys import KeyPlaces
 from diorama.methods.share.published import AnchorConfig, anchor_to_points, smoothed
 
 
-def published_places(
-    person: InFront, maps: KeyMaps, config: ShareConfig
-) -> tuple[KeyPlaces, Float[np.ndarray, "n 3"]]:
+def published_places(person: InFront, maps: KeyMaps, config: ShareConfig) -> tuple[KeyPlaces, Float[np.ndarray, "n 3"]]:
     """The two keyframes and the pelvis in all rows; the smoothed path of who is in no map.
 
     Frames before the first and after the last keyframe get the offset of those between. The points are those of the maps'
     own lens (Eq. 1), as published; the meshes are not.
     """
-    present = [key for key in np.flatnonzero(np.isin(maps.rows, person.rows)) if _mine(maps, int(key), person.id).sum() > 0]
+    present = [
+        key for key in np.flatnonzero(np.isin(maps.rows, person.rows)) if _mine(maps, int(key), person.id).sum() > 0
+    ]
     rest = person.shaped.joints_rest[0].double().numpy()
     if not present:
         smooth = smoothed(person.pelvis, config.anchor.sigma, config.anchor.reach)

@@ -76,9 +76,10 @@ def _fitted(
         away = seen - points[..., :2] / z
         width = sigma * (tall / np.maximum(place[:, 2], 0.2))[:, None] * (4.0 if turn < _ROUNDS // 2 else 2.0)
         w = weight / (1 + (away**2).sum(-1) / width**2) ** 2
-        slopes = np.concatenate(
-            [np.broadcast_to(np.eye(2), (*z.shape[:2], 2, 2)), -(points[..., :2] / z)[..., None]], -1
-        ) / z[..., None]
+        slopes = (
+            np.concatenate([np.broadcast_to(np.eye(2), (*z.shape[:2], 2, 2)), -(points[..., :2] / z)[..., None]], -1)
+            / z[..., None]
+        )
         A = np.einsum("nl,nlij,nlik->njk", w, slopes, slopes) + 1e-9 * np.eye(3)
         b = np.einsum("nl,nlij,nli->nj", w, slopes, away)
         place = place + np.linalg.solve(A, b[..., None])[..., 0]
