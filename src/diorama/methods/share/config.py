@@ -8,6 +8,7 @@ from diorama.methods.share.placed_keys import AlignConfig
 from diorama.methods.share.published import AnchorConfig
 from diorama.methods.share.scale_check import ScaleCheckConfig
 from diorama.methods.share.size_config import SizeConfig
+from diorama.methods.share.steady import SteadyConfig
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ShareConfig:
         align: how a mesh meets its points.
         path: how the places of all frames follow.
         check: of the maps' scale against people's sizes; None: maps are believed.
+        steady: feet that touch stay where they are; None: poses as they came, as in the paper.
         sizes: of people whose height was told, or whose bodies do not know it.
         keypoint_sigma: deviation of keypoints, as a share of the person's height.
     """
@@ -68,6 +70,7 @@ class ShareConfig:
     align: AlignConfig = field(default_factory=AlignConfig)
     path: PathConfig = field(default_factory=PathConfig)
     check: ScaleCheckConfig | None = field(default_factory=ScaleCheckConfig)
+    steady: SteadyConfig | None = field(default_factory=SteadyConfig)
     sizes: SizeConfig = field(default_factory=SizeConfig)
     keypoint_sigma: float = 0.02
 
@@ -95,5 +98,10 @@ ABLATIONS: dict[str, tuple[str, ShareConfig]] = {
         replace(_SHARE, path=replace(_SHARE.path, smooth=False)),
     ),
     "share-no-floor": ("SHARE without the floor", replace(_SHARE, path=replace(_SHARE.path, floor=None))),
+    "share-frozen-poses": ("SHARE with poses as they came", replace(_SHARE, steady=None)),
+    "share-given-sizes": (
+        "SHARE with bodies of the size that they came with",
+        replace(_SHARE, sizes=SizeConfig(measure=False)),
+    ),
     "share-no-check": ("SHARE that believes the maps' scale", replace(_SHARE, check=None)),
 }

@@ -33,6 +33,7 @@ from diorama.methods.share.plane_depth import plane_depth
 from diorama.methods.share.published_people import published_places
 from diorama.methods.share.scale_check import depth_factor
 from diorama.methods.share.sizes import blind_to_size, measured_size, told_size
+from diorama.methods.share.steady import steadied
 from diorama.methods.unish.upright import UprightWorld, ground_below, up_of_people, upright
 from diorama.observations import Depth, Observations
 from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
@@ -109,8 +110,10 @@ def _reconstructed(video: Video | None, observations: Observations, source: str,
         if config.check is not None:
             factor = depth_factor(told, [person.id in config.sizes.told for person in people], config.check)
         maps = maps.scaled(np.full(len(maps.rows), factor)) if maps is not None else None
-        if blind_to_size(observations):
-            people = [measured_size(p, d - np.log(factor), config.sizes) for p, d in zip(people, told, strict=True)]
+        if config.sizes.measure:
+            blind = blind_to_size(observations)
+            sized = [measured_size(p, d - np.log(factor), blind, config.sizes) for p, d in zip(people, told, strict=True)]
+            people = sized
             scene = None if scene is None else scene * factor
             keys = [_no_keys() if maps is None else key_places(person, maps, scene, config) for person in people]
         else:
@@ -178,6 +181,8 @@ def _world(
     eye = np.tile(np.eye(4), (len(observations.times), 1, 1))
     world = upright(eye, people, points, observations)
     T = world.T_world_camera
+    if config.steady is not None and not config.published:
+        world = replace(world, people=steadied(world.people, T, observations, config.steady))
     shown = _people_points(maps, pictures, placed, T)
     depth = observations.depth
     found = Scene(

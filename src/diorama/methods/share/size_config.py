@@ -13,9 +13,13 @@ class SizeConfig:
     Attributes:
         told: heights by id, metres.
         measured: deviation of log stature by the maps (their scale, people's own depth).
-        prior: of log stature of bodies that do not know theirs. Measured ones are drawn to the body's by these two.
+        prior, believed: of log stature of bodies that do not know theirs, and of others'. Sizes are measured ones, drawn to
+            the body's by these.
+        measure: off: bodies keep their sizes, as in the paper.
     """
 
     told: Mapping[int, float] = field(default_factory=dict)
     measured: float = 0.03
     prior: float = 0.06
+    believed: float = 0.05
+    measure: bool = True

@@ -31,13 +31,14 @@ def told_size(person: InFront, config: SizeConfig) -> InFront:
     return resized(person, stature / float(person.shaped.model.stature(person.shaped.betas)))
 
 
-def measured_size(person: InFront, disagreement: float, config: SizeConfig) -> InFront:
+def measured_size(person: InFront, disagreement: float, blind: bool, config: SizeConfig) -> InFront:
     """The person as large as keypoints and maps say, as far as they are better than the prior."""
     if person.id in config.told or not np.isfinite(disagreement):
         return person
-    trust = config.prior**2 / (config.prior**2 + config.measured**2)
+    prior = config.prior if blind else config.believed
+    trust = prior**2 / (prior**2 + config.measured**2)
     # Children are no outliers of a prior of adults: somebody far off is as he is seen.
-    trust = 1.0 if abs(disagreement) > 2.5 * config.prior else trust
+    trust = 1.0 if abs(disagreement) > 2.5 * prior else trust
     return resized(person, float(np.exp(-trust * disagreement)))
 
 
