@@ -111,7 +111,9 @@ def _reconstructed(video: Video | None, observations: Observations, config: Josh
         cameras = replace(cameras, K=scale_focal(cameras.K, zoom))
         observations = replace(observations, cameras=cameras)
         evidence = people_evidence(people, T, observations, config)
-        observed = {p.id: replace(observed[p.id], pelvis=observed_pose(p, T).pelvis) for p in people if p.id in observed}
+        observed = {
+            p.id: replace(observed[p.id], pelvis=observed_pose(p, T).pelvis) for p in people if p.id in observed
+        }
     floor = common_floor(people) if believed else np.zeros(3)
     people, floor = refined_people(
         people, labels, T, observations, evidence, observed, maps, keyed, placing.ground is not None, floor, config

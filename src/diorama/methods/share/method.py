@@ -112,7 +112,9 @@ def _reconstructed(video: Video | None, observations: Observations, source: str,
         maps = maps.scaled(np.full(len(maps.rows), factor)) if maps is not None else None
         if config.sizes.measure:
             blind = blind_to_size(observations)
-            sized = [measured_size(p, d - np.log(factor), blind, config.sizes) for p, d in zip(people, told, strict=True)]
+            sized = [
+                measured_size(p, d - np.log(factor), blind, config.sizes) for p, d in zip(people, told, strict=True)
+            ]
             people = sized
             scene = None if scene is None else scene * factor
             keys = [_no_keys() if maps is None else key_places(person, maps, scene, config) for person in people]

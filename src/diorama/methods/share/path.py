@@ -61,7 +61,7 @@ def curve(
     prior[count:] = [witnesses[index].bias ** -2 for index in shifted]
     smooth = sp.block_diag([bent.T @ bent, sp.csr_matrix((len(shifted), len(shifted)))]) if shifted else bent.T @ bent
     # The tiny weight holds rows that nobody sees.
-    stiff = smooth + sp.diags(prior + 1e-9 * (1 + smooth.diagonal().max(initial=0.0)))
+    stiff = smooth + sp.diags(prior + 1e-7 + 1e-14 * smooth.diagonal().max(initial=0.0))
     weight, x = sigma**-2, np.zeros(count + len(shifted))
     middle = float(np.median(value))
     for _ in range(_ROUNDS if lets_go.any() else 1):

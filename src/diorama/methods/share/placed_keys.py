@@ -115,7 +115,7 @@ def chosen_keys(maps: KeyMaps, id: int, rows: Int[np.ndarray, " n"], count: int,
 def _cut_off(mine: Bool[np.ndarray, "height width"]) -> bool:
     """Whether a mask touches the picture's border with more than a corner."""
     touching = sum(int(edge.sum()) for edge in (mine[0], mine[-1], mine[:, 0], mine[:, -1]))
-    return touching > max(2, 0.1 * np.sqrt(mine.sum()))
+    return touching > max(2.0, 0.1 * float(np.sqrt(mine.sum())))
 
 
 def visible_verts(

@@ -56,7 +56,7 @@ class Anchored:
 def anchor_to_points(
     roots: Float[np.ndarray, "frames 3"],
     verts: Float[np.ndarray, "posed verts 3"],
-    transl: Float[np.ndarray, "frames 3"],
+    transl: Float[np.ndarray, "translations 3"],
     points_first: Float[np.ndarray, "points_first 3"],
     points_last: Float[np.ndarray, "points_last 3"],
     config: AnchorConfig = AnchorConfig(),

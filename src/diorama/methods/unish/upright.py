@@ -20,8 +20,8 @@ from diorama.methods.placed_person import PlacedPerson
 from diorama.methods.placing_trusted import label_contacts
 from diorama.observations import Observations
 
-# Points within this many metres of a foot tell the ground there.
-_AROUND = 0.7
+# Points within this many metres of a foot tell the ground there; farther ones where they are few (far people, holes).
+_AROUND = (0.7, 1.5, 3.0)
 _FEWEST = 50
 # Deviation of ground points from their plane, metres, and how often they are chosen anew.
 _ROUGH, _ROUNDS = 0.03, 5
@@ -115,10 +115,11 @@ def ground_below(
     """The plane around everybody's feet, else the main level plane below the cameras."""
     if people and len(points):
         feet = np.concatenate([_feet(person).reshape(-1, 3) for person in people])
-        away, _ = KDTree(feet).query(points, distance_upper_bound=_AROUND)
-        near = points[np.isfinite(away)]
-        if len(near) >= _FEWEST and (found := fit_ground(near, up, centres)):
-            return _refined(found, near)
+        away, _ = KDTree(feet).query(points, distance_upper_bound=_AROUND[-1])
+        for reach in _AROUND:
+            near = points[away < reach]
+            if len(near) >= _FEWEST and (found := fit_ground(near, up, centres)):
+                return _refined(found, near)
     found = fit_ground(points, up, centres)
     return found and _refined(found, points)
 
