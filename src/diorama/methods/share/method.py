@@ -182,9 +182,10 @@ def _world(
     assert cameras is not None
     eye = np.tile(np.eye(4), (len(observations.times), 1, 1))
     world = upright(eye, people, points, observations)
-    T = world.T_world_camera
     if config.steady is not None and not config.published:
-        world = replace(world, people=steadied(world.people, T, observations, config.steady))
+        steady, T = steadied(world.people, world.T_world_camera, observations, config.steady)
+        world = replace(world, people=steady, T_world_camera=T)
+    T = world.T_world_camera
     shown = _people_points(maps, pictures, placed, T)
     depth = observations.depth
     found = Scene(
@@ -274,6 +275,7 @@ def _figures(
             for each in placed
             if np.isfinite(each.disagreement)
         },
+        "statures_m": {str(p.id): float(p.model.stature(p.betas[0].float())) for p in world.people},
         "keyframes_of_people": {str(each.person.id): len(each.keys.at) for each in placed},
         "scene_seen_percent": 100 * float((scene.depth > 0).mean()) if scene is not None else 0.0,
         "warnings": [*warnings, *lost],

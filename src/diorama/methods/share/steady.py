@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from diorama.body.detected import as_detected
-from diorama.methods.josh.floor import common_floor
+from diorama.geometry.transforms import move_cameras
+from diorama.methods.josh.floor import common_floor, levelling
 from diorama.methods.josh.key_solve import KeyConfig
 from diorama.methods.josh.method import JoshConfig, observed_pose, people_evidence, refined_people
 from diorama.methods.josh.person_terms import PriorConfig
@@ -31,8 +32,9 @@ class SteadyConfig:
 
 def steadied(
     people: list[PlacedPerson], T: Float[np.ndarray, "frames 4 4"], observations: Observations, config: SteadyConfig
-) -> list[PlacedPerson]:
-    """People with poses and places that fit keypoints, contacts and the floor; contacts are found again on the way.
+) -> tuple[list[PlacedPerson], Float[np.ndarray, "frames 4 4"]]:
+    """People with poses and places that fit keypoints, contacts and the floor, and the cameras; contacts are found again on
+    the way, and the floor where feet rest becomes z = 0.
 
     Args:
         people: in an upright world, feet on z = 0 where there is a floor.
@@ -41,13 +43,17 @@ def steadied(
         config: see there.
     """
     if not people:
-        return people
+        return people, T
     joint_sets = {track.id: track.joint_set for track in observations.tracks.people} if observations.tracks else {}
     seen = [replace(p, model=as_detected(p.model, joint_sets.get(p.id, ""))) for p in people]
     evidence = people_evidence(seen, T, observations, config.josh)
     observed = {person.id: observed_pose(person, T) for person in seen}
     labels = {person.id: label_contacts(person, observations) for person in seen}
-    found, _ = refined_people(
+    found, floor = refined_people(
         seen, labels, T, observations, evidence, observed, None, None, True, common_floor(people), config.josh
     )
-    return [replace(after, model=before.model) for before, after in zip(people, found, strict=True)]
+    found = [replace(after, model=before.model) for before, after in zip(people, found, strict=True)]
+    if floor is None:
+        return found, T
+    level, lift = levelling(floor, found)
+    return [person.moved(level, lift) for person in found], move_cameras(T, 1.0, level, lift)
