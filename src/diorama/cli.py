@@ -40,7 +40,7 @@ def reconstruct(
     Args:
         video: The video file.
         out: Folder for the result.
-        method: auto, josh, share (a camera that stands still, with --depth) or unish.
+        method: auto, josh, share (a camera that stands still, with --depth), or a network: unish, josh3r (--weights).
         shot: Which shot to use where the video has cuts (0, 1, ...); the longest if not given.
         focal: Focal length in pixels, where it is known.
         fov: Horizontal field of view in degrees, instead of the focal length.
@@ -48,7 +48,7 @@ def reconstruct(
         depth: Metric depth of keyframes: a folder of depth maps (docs/depth.md), or moge2:PATH with a file, folder or hub
             repository (owner/name) of MoGe-2's weights.
         overlay: Also write overlay.mp4, the bodies over the video.
-        weights: Of UniSH's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub (licence: docs/unish.md).
+        weights: Of the method's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub.
         quiet: Say nothing but warnings and errors.
     """
     say_progress(quiet)

@@ -21,10 +21,9 @@ from diorama.methods.share.config import ShareConfig
 from diorama.methods.share.method import reconstruct_share
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
-from diorama.methods.unish.method import reconstruct_unish
 from diorama.observations import Bodies, Observations, Tracks
 from diorama.reconstruct import Options, reconstruct
-from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations
+from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations, run_method
 from diorama.reconstruct.store import StepStore, without_threads
 from diorama.reconstruction import Reconstruction
 from diorama.records import flatten, load_record
@@ -132,23 +131,28 @@ METHODS: dict[str, Method] = {
 }
 
 
-def _unish(weights: str | None) -> Method:
-    """UniSH's network sees the pictures, so there is nothing of it on given observations."""
-    options = Options(method="unish", weights=weights)
+def _of_network(name: str, what: str) -> Callable[[str | None], Method]:
+    """A method whose network sees the pictures, so that there is nothing of it on given observations alone."""
 
-    def from_observations(observations: Observations) -> Reconstruction:
-        return reconstruct_unish(None, observations, configs_of(options)["method"])
+    def made(weights: str | None) -> Method:
+        options = Options(method=name, weights=weights)
 
-    def from_video(video: Path, folder: Path) -> Reconstruction:
-        return reconstruct(video, out=folder, method="unish", weights=weights, overlay=False)
+        def from_observations(observations: Observations) -> Reconstruction:
+            return run_method(name, None, observations, configs_of(options)["method"])
 
-    return Method(
-        "UniSH's network on the video", from_observations, from_video, lambda: _configuration(options)
-    )  # fmt: skip
+        def from_video(video: Path, folder: Path) -> Reconstruction:
+            return reconstruct(video, out=folder, method=name, weights=weights, overlay=False)
+
+        return Method(what, from_observations, from_video, lambda: _configuration(options))
+
+    return made
 
 
 # Methods with a network of their own, made from the place of its weights.
-NETWORKS: dict[str, Callable[[str | None], Method]] = {"unish": _unish}
+NETWORKS: dict[str, Callable[[str | None], Method]] = {
+    "unish": _of_network("unish", "UniSH's network on the video"),
+    "josh3r": _of_network("josh3r", "JOSH3R's networks on pairs of pictures, bodies of the embedded front end"),
+}
 
 
 def chosen_methods(names: tuple[str, ...], weights: Mapping[str, str] | None = None) -> dict[str, Method]:

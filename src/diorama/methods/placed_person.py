@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from diorama.body import load_body
 from diorama.body.anny import FREE_BODY_NAME
+from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.model import BodyModel
 from diorama.body.phenotypes import PHENOTYPES
 from diorama.body.stature import betas_for_stature
@@ -17,6 +19,7 @@ from diorama.errors import DioramaError
 from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.geometry.transforms import apply
 from diorama.observations import ObservedBody
+from diorama.reconstruction import Person
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,16 @@ class PlacedPerson:
         vectors = log_so3(self.rotations).numpy()
         return vectors[:, 0], vectors[:, 1:]
 
+    def believed(self, observed: Bool[np.ndarray, " n"] | None = None) -> Person:
+        """The person as a result has him; `observed` is false in rows that were filled in."""
+        orient, pose = self.vectors()
+        return Person(
+            id=self.id, frames=self.frames, body=self.model.name, gender=self.gender, betas=self.betas[0].numpy(),
+            global_orient=orient, body_pose=pose, transl=self.transl.numpy(), joints_world=self.joints_world(),
+            contacts=self.contacts, contact_sites=CONTACT_SITE_NAMES,
+            observed=np.ones(len(self.frames), bool) if observed is None else observed, confidence=self.confidence,
+        )  # fmt: skip
+
 
 def place(
     body: ObservedBody, model: BodyModel, stature: float, T_world_camera: Float[np.ndarray, "frames 4 4"], sites: int
@@ -86,6 +99,19 @@ def place(
         contacts=np.zeros((len(body.frames), sites)),
         gender=body.gender,
     )
+
+
+def resized_body(body: ObservedBody, stature: float) -> ObservedBody:
+    """An observed body at another stature that covers the same pixels, as `place` does; SMPL's bodies stay as they are."""
+    model = load_body(body.body, body.gender)
+    if model.name != FREE_BODY_NAME:
+        return body
+    fitted = torch.from_numpy(np.asarray(body.betas, np.float64))[None]
+    betas = resized_betas(model, fitted, stature)
+    before, after = (model.shaped(b[0].float()).joints_rest[0].double().numpy() for b in (fitted, betas))
+    ratio = float(model.stature(betas[0].float())) / float(model.stature(fitted[0].float()))
+    transl = (np.asarray(body.transl, np.float64) + before) * ratio - after
+    return replace(body, betas=betas[0].float().numpy(), transl=transl)
 
 
 def resized_betas(model: BodyModel, betas: Float[Tensor, "1 betas"], stature: float) -> Float[Tensor, "1 betas"]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
 from diorama.frontends.depth_source import parse_depth_source
-from diorama.methods.unish.weights_named import check_weights
+from diorama.methods.weights_named import NETWORKS, check_weights
 
-METHODS = ("josh", "share", "unish")
+METHODS = ("josh", "share", "unish", "josh3r")
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,19 @@ class Options:
             raise DioramaError(
                 "no such method", where=f"--method {self.method}", fix=f"choose auto or {', '.join(METHODS)}"
             )
-        if self.method == "unish":
-            check_weights(self.weights)
+        if self.method in NETWORKS:
+            check_weights(self.method, self.weights)
         elif self.weights is not None:
             raise DioramaError(
-                "this method has no network", where="--weights", fix="leave it out, or use --method unish"
+                "this method has no network",
+                where="--weights",
+                fix=f"leave it out, or use --method {' or '.join(NETWORKS)}",
             )
-        if self.method == "unish" and self.depth is not None:
-            raise DioramaError("UniSH makes its own depth", where="--depth", fix="leave it out, or use another method")
+        if self.method in NETWORKS and self.depth is not None:
+            name, _ = NETWORKS[self.method]
+            raise DioramaError(
+                f"{name} makes its own depth", where="--depth", fix="leave it out, or use another method"
+            )
         if self.focal is not None and self.fov is not None:
             raise DioramaError("two focal lengths", where="--focal and --fov", fix="give one of them")
         if self.focal is not None and not self.focal > 0:

@@ -26,13 +26,15 @@ from diorama.frontends.given_depth import (
 )
 from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
+from diorama.methods.josh3r.method import Josh3rConfig, reconstruct_josh3r
 from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
 from diorama.methods.share.config import ShareConfig
 from diorama.methods.share.method import reconstruct_share
 from diorama.methods.share.size_config import SizeConfig
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
-from diorama.methods.unish.weights import WeightsConfig, stamp_of
+from diorama.methods.unish.weights import WeightsConfig
+from diorama.methods.weights_named import stamp_of
 from diorama.models import MODELS
 from diorama.observations import Bodies, Observations, Source, Tracks
 from diorama.quality import draw_card, quality_card
@@ -59,15 +61,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "result": ("scan", "tracks", "cameras", "depth", "bodies", "method"),
     "overlay": ("scan", "method"),
 }
-_NOT_OF_UNISH = ("cameras", "depth", "bodies")
+# What a method with a network of its own does not ask for.
+_LEFT_OUT = {"unish": ("cameras", "depth", "bodies"), "josh3r": ("depth",)}
 
 
 def needs_of(method: str) -> dict[str, tuple[str, ...]]:
     """The steps of a job with this method, and what each reads."""
-    if method != "unish":
-        return NEEDS
-    steps = (name for name in NEEDS if name not in _NOT_OF_UNISH)
-    return {name: tuple(need for need in NEEDS[name] if need not in _NOT_OF_UNISH) for name in steps}
+    out = _LEFT_OUT.get(method, ())
+    return {name: tuple(need for need in NEEDS[name] if need not in out) for name in NEEDS if name not in out}
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,12 @@ class AutoConfig:
     share: ShareConfig
 
 
-def _method_config(options: Options) -> JoshConfig | UnishConfig | ShareConfig | AutoConfig:
+def _method_config(options: Options) -> JoshConfig | UnishConfig | ShareConfig | Josh3rConfig | AutoConfig:
     stature = dict(options.stature)
     share = ShareConfig(sizes=SizeConfig(told=stature))
+    if options.chosen_method == "josh3r":
+        assert options.weights is not None
+        return Josh3rConfig(options.weights, stamp=stamp_of(options.weights), stature=stature)
     if options.chosen_method == "unish":
         assert options.weights is not None
         return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
@@ -245,7 +249,9 @@ def observe(job: Job, *, progress: bool) -> Observations:
         "cameras", SeenCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
     logger.info("camera: %s, focal length %s", filmed.cameras.kind, filmed.cameras.focal_source)
-    depth = job.step("depth", SeenDepth, lambda: _depth(job, tracks, filmed, progress=progress))
+    depth = SeenDepth()
+    if "depth" in needs_of(job.method):
+        depth = job.step("depth", SeenDepth, lambda: _depth(job, tracks, filmed, progress=progress))
     seen = Observations(
         video.width, video.height, video.times, frame_index, video.duplicate,
         tracks=tracks, depth=depth.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=depth.prior,
@@ -274,6 +280,8 @@ def run_method(method: str, video: Video | None, observations: Observations, con
         return reconstruct_share(video, observations, config)
     if method == "unish":
         return reconstruct_unish(video, observations, config)
+    if method == "josh3r":
+        return reconstruct_josh3r(video, observations, config)
     if method == "auto":
         return _by_camera(video, observations, config)
     raise ValueError(f"{method} is in METHODS but not here")

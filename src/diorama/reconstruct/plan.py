@@ -52,9 +52,19 @@ _UNISH = (
 )
 
 
+# 5 keyframes per second, one pair each: 12 s per pair of 512x288 on 2 cores, from the 2.4 s measured for one of 128x96 by
+# pixels (encoder and decoders grow a little faster). A GPU is faster than the video.
+_JOSH3R = (
+    *PHASES[:2],
+    PHASES[3],
+    Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 15.0, 2.0),
+    *PHASES[-2:],
+)
+
+
 def phases_of(method: str) -> tuple[Phase, ...]:
     """The steps that a method needs."""
-    return _UNISH if method == "unish" else PHASES
+    return {"unish": _UNISH, "josh3r": _JOSH3R}.get(method, PHASES)
 
 
 # Seconds per keyframe of MoGe-2's ViT-L at the finest level (3 times those at 1200 patches), ../shared/specs/frontends.md.

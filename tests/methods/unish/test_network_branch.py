@@ -11,9 +11,9 @@ from diorama.errors import DioramaError
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.network_branch import NetworkBranch
 from diorama.methods.unish.pictures import SeenPerson, Window
-from diorama.methods.unish.weights import WeightsConfig, licence_of, load_branch, stamp_of
-from diorama.methods.unish.weights_named import source_and_revision
+from diorama.methods.unish.weights import WeightsConfig, licence_of, load_branch
 from diorama.methods.unish.windows import Layout, WindowConfig
+from diorama.methods.weights_named import source_and_revision, stamp_of
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH, UniSHConfig
 from diorama.observations import MaskStack, Observations, Source, Track, Tracks
 from diorama.reconstruction import load

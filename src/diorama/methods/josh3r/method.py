@@ -7,28 +7,35 @@ everybody's motion says of it (`chaining`), interpolated to all frames, and carr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from diorama.body import load_body
+from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.errors import DioramaError
 from diorama.frontends.background_mask import people_mask
 from diorama.geometry.cameras import intrinsics, pixel_grid
-from diorama.geometry.transforms import apply, interpolate_rigid
-from diorama.methods.carried import bodies_of, carried_world, shaped_bodies
+from diorama.geometry.transforms import apply, interpolate_rigid, invert
+from diorama.methods.carried import bodies_of, shaped_bodies
 from diorama.methods.josh3r.chaining import VoteConfig, Votes, camera_motion, chain, motion, vote
 from diorama.methods.josh3r.pairs import PairPeople, keyframes, pairs_of, people_in_pairs
 from diorama.methods.josh3r.pictures import Window, as_input, shown_frames, window_of
 from diorama.methods.josh3r.pose_graph import PoseGraphConfig, refined_path
 from diorama.methods.josh3r.predicted import PairBatch, PairPlan, predicted_pairs
+from diorama.methods.people_surface import with_people_points
+from diorama.methods.placed_person import place, resized_body
+from diorama.methods.upright import upright
+from diorama.methods.weights_named import source_and_revision
 from diorama.networks.josh3r import JOSH3R, JOSH3R_LICENCE
 from diorama.networks.mast3r import MASt3R
-from diorama.observations import Depth, Observations, ObservedCameras, Source
-from diorama.reconstruction import Reconstruction
+from diorama.observations import Observations, ObservedCameras, Source
+from diorama.reconstruction import Cameras, Reconstruction, Scene
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
@@ -43,9 +50,11 @@ class Josh3rConfig:
     """Settings.
 
     Attributes:
-        weights: file, folder or hub repository of JOSH3R's weights.
+        weights: file, folder or hub repository (`OWNER/NAME@REVISION`) of JOSH3R's weights.
+        stamp: size and date of local files, so that other files are another configuration.
+        stature: told heights by id, metres, of bodies that do not know theirs.
         mast3r: of MASt3R's; without it they are in the same file, as in the release.
-        device, batch: where the networks run, and pairs at a time.
+        device, batch: where the networks run ("auto" takes a CUDA GPU if there is one), and pairs at a time.
         interval: between keyframes, seconds.
         crop: share of the picture that is shown: 1 as the paper, 0.5 as the release.
         longest: longer side of the shown picture, pixels.
@@ -56,8 +65,10 @@ class Josh3rConfig:
     """
 
     weights: str = ""
+    stamp: str = ""
     mast3r: str = ""
-    device: str = "cpu"
+    stature: Mapping[int, float] = field(default_factory=dict)
+    device: str = "auto"
     batch: int = 8
     interval: float = 0.2
     crop: float = 1.0
@@ -104,6 +115,7 @@ def reconstruct_josh3r(
     """
     if video is None:
         raise DioramaError("there are no pictures", where="josh3r", fix="give the video, or take a method without one")
+    observations = at_told_heights(observations, config.stature)
     shaped = shaped_bodies(observations)
     keys = keyframes(observations.times, observations.duplicate, config.interval)
     pairs, K = pairs_of(len(keys), config.baselines), intrinsics_of(observations)
@@ -120,15 +132,58 @@ def reconstruct_josh3r(
     if len(pairs) > steps:
         path = refined_path(path, pairs, voted.motions, voted.seen, config.graph)
     cameras = cameras_of_path(observations, K, keys, path, voted.seen[:steps])
-    observations = replace(observations, cameras=cameras)
-    scale = (1.0, "the motions of people are metric")
-    world = carried_world(observations, shaped, scale, _scene(said.points, cameras, keys), "josh3r")
+    world = _upright(replace(observations, cameras=cameras), said.points, keys)
     alone = int((~voted.seen[:steps]).sum())
     if alone:
         logger.warning("nobody is in both pictures of %d of %d steps between keyframes", alone, steps)
     figures = {"keyframes": len(keys), "votes": len(people.pair), "steps_without_people": alone}
-    credits = {"licence": JOSH3R_LICENCE, "interval_s": config.interval, "crop": config.crop}
+    weights = {"name": "JOSH3R", "licence": JOSH3R_LICENCE, "source": config.weights}
+    credits = {"licence": JOSH3R_LICENCE, "interval_s": config.interval, "crop": config.crop, "weights": weights}
     return world.replace(quality=world.quality | figures, provenance=world.provenance | credits)
+
+
+def _upright(observations: Observations, points: ScenePoints, keys: Int[np.ndarray, " keys"]) -> Reconstruction:
+    """People as they were seen, carried by the metric cameras; gravity, floor and contacts as everywhere."""
+    cameras = observations.cameras
+    assert cameras is not None
+    T = cameras.T_world_camera
+    models = {body.id: load_body(body.body, body.gender) for body in bodies_of(observations)}
+    statures = {
+        body.id: float(models[body.id].stature(torch.from_numpy(np.asarray(body.betas, np.float32))))
+        for body in bodies_of(observations)
+    }
+    people = [
+        place(body, models[body.id], statures[body.id], T, len(CONTACT_SITE_NAMES))
+        for body in bodies_of(observations)
+        if len(body.frames)
+    ]
+    placed = apply(T[keys[points.key]], points.points)
+    world = upright(T, people, placed, observations)
+    moved = world.T_world_camera[0] @ invert(T[0])
+    believed = Cameras(
+        cameras.K, world.T_world_camera, cameras.distortion, cameras.registered, observations.width, observations.height,
+        cameras.focal_source, cameras.kind,
+    )  # fmt: skip
+    scene = Scene(apply(moved, placed).astype(np.float32), points.colors, points.confidence.astype(np.float32))
+    persons = tuple(person.believed() for person in world.people)
+    figures = {name: value for name, value in world.figures.items() if np.isfinite(value)}
+    source = "the motions of people are metric"
+    return Reconstruction(
+        observations.times, observations.frame_index, observations.duplicate, believed, persons,
+        with_people_points(scene, persons, believed), world.source,
+        {**figures, "statures_m": {str(id): tall for id, tall in statures.items()}, "scale_source": source},
+        {"method": "josh3r", "scale_source": source},
+    )  # fmt: skip
+
+
+def at_told_heights(observations: Observations, stature: Mapping[int, float]) -> Observations:
+    """Bodies of told heights, as much farther away, so that they cover the same pixels; SMPL's stay as they are."""
+    if not stature or observations.bodies is None:
+        return observations
+    people = tuple(
+        resized_body(body, stature[body.id]) if body.id in stature else body for body in observations.bodies.people
+    )
+    return replace(observations, bodies=replace(observations.bodies, people=people))
 
 
 def loaded(config: Josh3rConfig) -> Predictor:
@@ -143,8 +198,11 @@ def loaded(config: Josh3rConfig) -> Predictor:
             where="josh3r",
             fix="set `weights` to the published file (its licence forbids commercial use)",
         )
-    josh3r = JOSH3R.from_pretrained(config.weights, device=config.device)
-    mast3r = MASt3R.from_pretrained(config.mast3r or config.weights, device=config.device)
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    source, revision = source_and_revision(config.weights)
+    base, base_revision = source_and_revision(config.mast3r or config.weights)
+    josh3r = JOSH3R.from_pretrained(source, revision=revision, device=device)
+    mast3r = MASt3R.from_pretrained(base, revision=base_revision, device=device)
     return partial(predicted_pairs, mast3r, josh3r, batch=config.batch)
 
 
@@ -273,22 +331,3 @@ def _without_people(points: ScenePoints, observations: Observations, keys: Int[n
         column, line = np.clip(points.pixels[own].astype(int), 0, np.array(size) - 1).T
         off[own] = ~mask[line, column]
     return ScenePoints(*(getattr(points, part.name)[off] for part in fields(ScenePoints)))
-
-
-def _scene(points: ScenePoints, cameras: ObservedCameras, keys: Int[np.ndarray, " keys"]) -> Depth | None:
-    """The kept points in the cameras' world; there are no depth maps, since pictures are shown cut."""
-    if not len(points.key):
-        return None
-    placed = apply(cameras.T_world_camera[keys[points.key]], points.points)
-    nothing = np.zeros((0, 1, 1), np.float32)
-    return Depth(
-        _SOURCE,
-        np.zeros(0, np.int64),
-        nothing,
-        nothing,
-        np.zeros((0, 3, 3)),
-        True,
-        placed,
-        points.colors,
-        points.confidence,
-    )

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from diorama.body.contact_sites import CONTACT_SITE_NAMES, FOOT_SITE_NAMES
+from diorama.body.contact_sites import FOOT_SITE_NAMES
 from diorama.errors import DioramaError
 from diorama.frontends.given_depth import pictures_of_maps
 from diorama.geometry.transforms import apply
 from diorama.methods.ground_plane import Ground
 from diorama.methods.josh.checked import checked
-from diorama.methods.placed_person import PlacedPerson
 from diorama.methods.placing_trusted import with_first_contacts
 from diorama.methods.share.anchored_path import anchored_path
 from diorama.methods.share.background import (
@@ -34,9 +33,9 @@ from diorama.methods.share.published_people import published_places
 from diorama.methods.share.scale_check import depth_factor
 from diorama.methods.share.sizes import blind_to_size, measured_size, told_size
 from diorama.methods.share.steady import steadied
-from diorama.methods.unish.upright import UprightWorld, ground_below, up_of_people, upright
+from diorama.methods.upright import UprightWorld, ground_below, up_of_people, upright
 from diorama.observations import Depth, Observations
-from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
+from diorama.reconstruction import Cameras, Reconstruction, Scene
 from diorama.solver.threads import one_thread
 from diorama.video import Video
 
@@ -201,7 +200,7 @@ def _world(
     )  # fmt: skip
     return Reconstruction(
         observations.times, observations.frame_index, observations.duplicate, believed,
-        tuple(_person(person, each) for person, each in zip(world.people, placed, strict=True)), found, world.source,
+        tuple(person.believed() for person in world.people), found, world.source,
         _figures(placed, factors, scene, world, source), {"method": "share", "scale_source": source},
     )  # fmt: skip
 
@@ -238,16 +237,6 @@ def _people_points(
             ids.append(np.full(len(points), each.person.id))
             rows.append(np.full(len(points), maps.rows[key]))
     return np.concatenate(parts), np.concatenate(ids), np.concatenate(rows)
-
-
-def _person(person: PlacedPerson, placed: _Placed) -> Person:
-    orient, pose = person.vectors()
-    return Person(
-        id=person.id, frames=person.frames, body=person.model.name, gender=person.gender, betas=person.betas[0].numpy(),
-        global_orient=orient, body_pose=pose, transl=person.transl.numpy(), joints_world=person.joints_world(),
-        contacts=person.contacts, contact_sites=CONTACT_SITE_NAMES, observed=np.ones(len(person.frames), bool),
-        confidence=person.confidence,
-    )  # fmt: skip
 
 
 def _figures(

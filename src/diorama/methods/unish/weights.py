@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from diorama.methods.unish.network_branch import NetworkBranch
-from diorama.methods.unish.weights_named import check_weights, source_and_revision
+from diorama.methods.weights_named import check_weights, source_and_revision
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH
 
 
@@ -46,20 +46,13 @@ class WeightsConfig:
     compiled: bool = False
 
 
-def stamp_of(source: str) -> str:
-    """Sizes and dates of the files of local weights; nothing for the hub's."""
-    path = Path(source).expanduser()
-    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
-    return " ".join(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files)
-
-
 def load_branch(config: WeightsConfig) -> NetworkBranch:
     """The network with its weights.
 
     Raises:
         DioramaError: no weights, or some that cannot be read.
     """
-    check_weights(config.source)
+    check_weights("unish", config.source)
     assert config.source is not None
     source, revision = source_and_revision(config.source)
     revision = config.revision or revision
