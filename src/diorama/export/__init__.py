@@ -49,6 +49,10 @@ FORMATS: dict[str, Format] = {
         "diorama.export.glb", "write_glb", "world.glb", "animated people, camera and points for 3D tools",
         (".glb",), mesh=True,
     ),
+    "usd": Format(
+        "diorama.export.usd", "write_usd", "world.usdc", "animated people, camera and points for USD tools",
+        (".usd", ".usdc", ".usda"), mesh=True, extra=("pxr", "usd"),
+    ),
     "amass": Format(
         "diorama.export.amass", "write_amass", "amass", "motion files per person (AMASS, SMPL-X form)",
         (".npz",), people=True,
