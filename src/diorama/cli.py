@@ -137,8 +137,13 @@ def export(
     from diorama.export import ExportOptions, export
     from diorama.reconstruction import load
 
+    result = load(folder)
+    if side_by_side and video is None:
+        from diorama.export.source_video import find_video
+
+        video = find_video(result, folder)
     options = ExportOptions(up, unit, fps, side_by_side, video)
-    for path in export(load(folder), out or folder / "export", to, options):
+    for path in export(result, out or folder / "export", to, options):
         tell(str(path))
 
 

@@ -29,6 +29,7 @@ FILES = {
     "tum": ["camera.tum"],
     "ply": ["scene.ply"],
     "csv": ["csv/joints.csv", "csv/angles.csv"],
+    "mp4": ["world.mp4"],
 }
 
 

@@ -66,6 +66,7 @@ FORMATS: dict[str, Format] = {
     "csv": Format(
         "diorama.export.csv_tables", "write_csv", "csv", "joint centres and angles as tables", (".csv",), people=True
     ),
+    "mp4": Format("diorama.export.turntable", "write_mp4", "world.mp4", "the world, turning", (".mp4",)),
 }  # fmt: skip
 ALL = "all"
 

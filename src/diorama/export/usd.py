@@ -6,6 +6,8 @@ of every frame (tenths of a unit, as USD has it, on a film 36 mm wide); radial d
 observed stand in attributes named `diorama:...`, which programs that do not know them leave alone.
 """
 
+# OpenUSD fills its modules when they are loaded, so a type checker sees them empty.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """People in a USD file: a SkelRoot each, with rest mesh, skeleton and animation."""
 
+# OpenUSD fills its modules when they are loaded, so a type checker sees them empty.
+# pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
 import numpy as np
