@@ -17,12 +17,13 @@ from jaxtyping import Float, UInt8
 from diorama.errors import DioramaError
 from diorama.export.encoding import write_pictures
 from diorama.export.options import DEFAULTS, ExportOptions
-from diorama.export.overlay import Performer, overlaid
+from diorama.export.overlay import overlaid
+from diorama.export.performer import Performer
 from diorama.export.resampling import at_rate, frame_rate
 from diorama.export.source_video import find_video, named_shot
 from diorama.export.trails import Trail, camera_outline, floor_grid, trails
 from diorama.geometry.cameras import focal_of_fov, intrinsics
-from diorama.geometry.transforms import apply, invert, rigid
+from diorama.geometry.transforms import invert, rigid
 from diorama.reconstruction import Reconstruction
 from diorama.render.overlay import Lens, cast_bodies, draw_skeleton
 from diorama.render.splats import splat
@@ -31,14 +32,15 @@ from diorama.video import open_video
 
 @dataclass(frozen=True)
 class TurntableConfig:
-    """Picture size, field of view and elevation of the circling camera in degrees, its degrees per second; `paper` is
-    the colour behind everything."""
+    """Picture size, field of view and elevation of the circling camera in degrees, its degrees per second; of
+    larger scenes every so many points are drawn; `paper` is the colour behind everything."""
 
     width: int = 960
     height: int = 540
     fov: float = 50.0
     elevation: float = 24.0
     degrees_per_second: float = 20.0
+    most_points: int = 300_000
     paper: tuple[int, int, int] = (250, 250, 252)
 
 
@@ -146,10 +148,12 @@ class _Stage:
         # A sample of a path per pixel at the centre's distance.
         spacing = orbit.radius / orbit.lens.K[0, 0]
         scene = moving.scene
-        near = np.linalg.norm(scene.points_world - orbit.centre, axis=1) < 2.5 * orbit.radius
+        near = np.flatnonzero(np.linalg.norm(scene.points_world - orbit.centre, axis=1) < 2.5 * orbit.radius)
+        near = near[np.linspace(0, len(near) - 1, min(len(near), orbit.config.most_points)).astype(int)]
         grid, shade = floor_grid(orbit.centre, orbit.radius, spacing)
         performers = [Performer.of(person) for person in moving.people if len(person.frames)]
-        points = np.concatenate([grid, scene.points_world[near]]).astype(np.float32)
+        # Coordinate after coordinate in memory, as turning many points wants it.
+        points = np.asfortranarray(np.concatenate([grid, scene.points_world[near]]), np.float32)
         colors = np.concatenate([shade, scene.colors[near]])
         return cls(moving, orbit, orbit.lens, performers, trails(moving, spacing), points, colors)
 
@@ -163,11 +167,10 @@ class _Stage:
         colour, nearest = cast_bodies(layers, self.lens)
         front = nearest < depth
         out[front], depth[front] = colour[front].astype(np.uint8), nearest[front]
-        for trail in self.trails:
-            places, shades = trail.until(row)
-            self._splat(out, depth, T_eye_world, places, shades, size=3)
-        outline = camera_outline(self.moving.cameras, row, 0.05 * self.orbit.radius)
-        self._splat(out, depth, T_eye_world, *outline, size=2)
+        lines = [trail.until(row) for trail in self.trails]
+        lines.append(camera_outline(self.moving.cameras, row, 0.05 * self.orbit.radius))
+        places, shades = (np.concatenate(part) for part in zip(*lines, strict=True))
+        self._splat(out, depth, T_eye_world, places, shades, size=3)
         for layer in layers:
             if layer.vertices is None:
                 draw_skeleton(out, layer, self.lens)
@@ -175,5 +178,6 @@ class _Stage:
 
     def _splat(self, out: np.ndarray, depth: np.ndarray, T_eye_world: np.ndarray, points: np.ndarray,
                colors: np.ndarray, size: int = 2, near: float = 0.05) -> None:  # fmt: skip
-        seen = apply(T_eye_world.astype(np.float32), points.astype(np.float32))
-        splat(out, depth, seen, colors, self.lens, size=size, near=near)
+        seen = T_eye_world[:3, :3].astype(np.float32) @ points.T.astype(np.float32)
+        seen += T_eye_world[:3, 3:].astype(np.float32)
+        splat(out, depth, seen.T, colors, self.lens, size=size, near=near)
