@@ -11,7 +11,7 @@ import pytest
 
 from diorama import cli
 from diorama.errors import DioramaError
-from diorama.export import FORMATS, export
+from diorama.export import FORMATS, ExportOptions, export
 from diorama.reconstruction import Scene, load
 
 FILES = {
@@ -130,6 +130,17 @@ def test_a_path_that_cannot_be_written(world, tmp_path, name):
     with pytest.raises(DioramaError, match="cannot write"):
         export(world, tmp_path / "file" / "sub", [name])
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_rate_that_one_format_cannot_have_stops_all_before_anything_is_written(world, tmp_path):
+    with pytest.raises(DioramaError, match="whole number"):
+        export(world, tmp_path, ["tum", "amass"], ExportOptions(fps=29.97))
+    assert not list(tmp_path.iterdir())
+
+
+def test_fixed_axes_and_units_are_told(world, tmp_path, caplog):
+    export(world, tmp_path, ["glb", "amass"], ExportOptions(up="z", unit="cm"))
+    assert "glb stays +Y up" in caplog.text and "amass stays +Z up" in caplog.text
 
 
 def test_a_missing_package_is_told_with_the_command(world, tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ class Format:
         what: for whom.
         endings: of single files in this format; none if it is always a folder.
         people, points, mesh: it cannot do without people, scene points; it holds the people's meshes.
+        whole_rate: it knows no fractions of a frame per second.
         extra: the optional package, as (module, extra of this package).
     """
 
@@ -41,6 +42,7 @@ class Format:
     people: bool = False
     points: bool = False
     mesh: bool = False
+    whole_rate: bool = False
     extra: tuple[str, str] | None = None
 
 
@@ -55,7 +57,7 @@ FORMATS: dict[str, Format] = {
     ),
     "amass": Format(
         "diorama.export.amass", "write_amass", "amass", "motion files per person (AMASS, SMPL-X form)",
-        (".npz",), people=True,
+        (".npz",), people=True, whole_rate=True,
     ),
     "bvh": Format(
         "diorama.export.bvh", "write_bvh", "bvh", "a skeleton and its motion per person", (".bvh",), people=True
@@ -87,8 +89,7 @@ def export(
     if ALL in formats:
         names = _possible(reconstruction, names)
     for name in names:
-        if fault := _fault(reconstruction, name):
-            raise fault
+        _refuse(reconstruction, name, options)
     _tell_licence(reconstruction, names)
     written: list[Path] = []
     for name in names:
@@ -115,8 +116,7 @@ def export_file(
         raise DioramaError(f"no format has the ending {path.suffix or 'of a folder'!r}", where=path, fix=fix)
     _named([name])
     _check(reconstruction)
-    if fault := _fault(reconstruction, name):
-        raise fault
+    _refuse(reconstruction, name, options)
     _tell_licence(reconstruction, [name])
     return _write(reconstruction, path, name, options)
 
@@ -139,6 +139,14 @@ def _possible(reconstruction: Reconstruction, names: list[str]) -> list[str]:
     for fault in faults.values():
         logger.warning("left out: %s", fault)
     return [name for name in names if name not in faults]
+
+
+def _refuse(reconstruction: Reconstruction, name: str, options: ExportOptions) -> None:
+    """Raise what speaks against a format and these options."""
+    if fault := _fault(reconstruction, name):
+        raise fault
+    if FORMATS[name].whole_rate:
+        _ = options.whole_fps
 
 
 def _fault(reconstruction: Reconstruction, name: str) -> DioramaError | None:

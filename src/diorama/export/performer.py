@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from diorama.body.joints import JOINT_PARENTS
 from diorama.body.model import PosedBody, ShapedBody
@@ -41,19 +41,27 @@ class Performer:
     shaped: ShapedBody | None
     Ts_world_joint: Float[np.ndarray, "n 24 4 4"] | None
     touching: Bool[np.ndarray, "n sites"]
+    verts: Int[np.ndarray, " kept"]
+    faces: Int[np.ndarray, "faces 3"]
     _kept: dict[int, _Posed] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, person: Person) -> Performer:
-        """Look the body model up."""
+    def of(cls, person: Person, detail: float = 0.0) -> Performer:
+        """Look the body model up.
+
+        Args:
+            detail: metres; what is smaller is not drawn (see `coarser`). 0 keeps the whole mesh.
+        """
         shaped = Ts = None
+        verts, faces = np.zeros(0, int), np.zeros((0, 3), int)
         try:
             shaped = shaped_person(person)
             Ts = joint_transforms(shaped, person)
+            verts, faces = coarser(shaped.verts_rest.numpy(), shaped.model.faces.numpy(), detail)
         except DioramaError as error:
             logger.warning("person %d is drawn as a skeleton: %s", person.id, error)
         rows = {int(row): n for n, row in enumerate(person.frames)}
-        return cls(person, rows, person_color(person.id), shaped, Ts, person.contacts > 0.5)
+        return cls(person, rows, person_color(person.id), shaped, Ts, person.contacts > 0.5, verts, faces)
 
     def layer(self, row: int, T_camera_world: Float[np.ndarray, "4 4"]) -> BodyLayer:
         """What is drawn of this person in a frame."""
@@ -67,7 +75,7 @@ class Performer:
         turn = T_camera_world[:3, :3].astype(np.float32)
         vertices = posed.vertices[m] @ turn.T + pelvis.astype(np.float32)
         sites = posed.sites[m][self._known(self.touching[n])] @ T_camera_world[:3, :3].T + pelvis
-        return BodyLayer(self.colour, label, joints, JOINT_PARENTS, sites, vertices, self.shaped.model.faces.numpy())
+        return BodyLayer(self.colour, label, joints, JOINT_PARENTS, sites, vertices, self.faces)
 
     def _known(self, touching: Bool[np.ndarray, " sites"]) -> Bool[np.ndarray, " known"]:
         """Which of the sites that the body has touch something."""
@@ -95,4 +103,21 @@ class Performer:
         posed = PosedBody(self.shaped, local, places, turns)
         names = [name for name in self.person.contact_sites if name in self.shaped.contact_sites.names]
         sites = posed.contact_sites(names).numpy() if names else np.zeros((len(Ts), 0, 3), np.float32)
-        return _Posed(posed.verts().numpy(), sites)
+        return _Posed(posed.verts(torch.from_numpy(self.verts)).numpy(), sites)
+
+
+def coarser(
+    vertices: Float[np.ndarray, "verts 3"], faces: Int[np.ndarray, "faces 3"], cell: float
+) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, "left 3"]]:
+    """One vertex of every cube of side `cell` (metres), and the faces that are left between them; 0 keeps everything.
+
+    Returns:
+        Numbers of the vertices that are kept, and faces that count those.
+    """
+    if cell <= 0:
+        return np.arange(len(vertices)), faces
+    cubes = np.floor(vertices / cell).astype(np.int64)
+    _, kept, cube_of = np.unique(cubes, axis=0, return_index=True, return_inverse=True)
+    left = cube_of.reshape(-1)[faces]
+    whole = (left[:, 0] != left[:, 1]) & (left[:, 1] != left[:, 2]) & (left[:, 2] != left[:, 0])
+    return kept, left[whole]

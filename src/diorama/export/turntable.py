@@ -151,7 +151,8 @@ class _Stage:
         near = np.flatnonzero(np.linalg.norm(scene.points_world - orbit.centre, axis=1) < 2.5 * orbit.radius)
         near = near[np.linspace(0, len(near) - 1, min(len(near), orbit.config.most_points)).astype(int)]
         grid, shade = floor_grid(orbit.centre, orbit.radius, spacing)
-        performers = [Performer.of(person) for person in moving.people if len(person.frames)]
+        # Details of two pixels; the mesh of a whole body would have many triangles for each.
+        performers = [Performer.of(person, 2 * spacing) for person in moving.people if len(person.frames)]
         # Coordinate after coordinate in memory, as turning many points wants it.
         points = np.asfortranarray(np.concatenate([grid, scene.points_world[near]]), np.float32)
         colors = np.concatenate([shade, scene.colors[near]])

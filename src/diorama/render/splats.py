@@ -31,16 +31,20 @@ def splat(
     x, y, z, rows = _in_view(points_camera, lens, near)
     if not len(rows):
         return
-    pixel = y * lens.width + x
+    # Only the part of the picture that the points reach is looked at.
+    left, top = int(x.min()), int(y.min())
+    part = slice(top, int(y.max()) + size), slice(left, int(x.max()) + size)
+    picture, depth = picture[part], depth[part]
     # Far to near: of several points on a pixel the last, nearest one stays.
     order = np.argsort(((z - z.min()) / max(float(np.ptp(z)), 1e-9) * _LEVELS).astype(np.uint16), kind="stable")[::-1]
-    drawn, where = np.full(lens.height * lens.width, np.inf, np.float32), np.zeros(lens.height * lens.width, np.int32)
-    drawn[pixel[order]], where[pixel[order]] = z[order], rows[order]
-    drawn, where = drawn.reshape(lens.height, lens.width), where.reshape(lens.height, lens.width)
+    where = np.full(depth.size, -1, np.int32)
+    where[((y - top) * depth.shape[1] + x - left)[order]] = order
+    where = where.reshape(depth.shape)
+    drawn = np.append(z, np.float32(np.inf))[where]
     for axis in (0, 1):
         drawn, where = _spread(drawn, where, size, axis)
     front = drawn < depth
-    picture[front], depth[front] = colors[where[front]], drawn[front]
+    picture[front], depth[front] = colors[rows[where[front]]], drawn[front]
 
 
 def _in_view(points: np.ndarray, lens: Lens, near: float) -> tuple[np.ndarray, ...]:
