@@ -204,3 +204,18 @@ def test_from_the_command_line(world, tmp_path, capsys):
 def test_import_is_light():
     code = "import sys, diorama.export; sys.exit(bool({'torch', 'numpy', 'viser', 'pxr'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def only(person, rows):
+    names = ("frames", "global_orient", "body_pose", "transl", "joints_world", "contacts", "observed", "confidence")
+    return dataclasses.replace(person, **{name: getattr(person, name)[rows] for name in names})
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("fps", [None, 30.0])
+def test_a_single_frame_and_a_person_without_frames(world, tmp_path, name, fps):
+    people = (only(world.person(3), slice(0, 1)), only(world.person(5), slice(0, 0)))
+    short = cut(world, 1).replace(people=people)
+    ideal = dataclasses.replace(short.cameras, distortion=np.zeros((1, 0)))
+    paths = export(short.replace(cameras=ideal), tmp_path, [name], ExportOptions(fps=fps))
+    assert all(path.stat().st_size > 0 for path in paths) and not any("005" in path.name for path in paths)

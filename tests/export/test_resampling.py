@@ -25,6 +25,17 @@ def test_twice_the_rate_and_back_is_the_same(world):
         assert angle_between(world_rotations(after), world_rotations(before)) < ROTATIONS
 
 
+def test_a_rate_that_shares_no_frames_loses_little(world):
+    """There and back over a whole rate: what docs/exports.md calls the loss of a whole rate, here of a quick walk."""
+    again = resample(resample(world, 30), FPS)
+    before, after = world.person(3), again.person(3)
+    common = [n for n, frame in enumerate(before.frames) if frame in after.frames]
+    kept = [int(np.flatnonzero(after.frames == before.frames[n])[0]) for n in common]
+    assert len(common) >= len(before.frames) - 1
+    error = np.linalg.norm(after.joints_world[kept] - before.joints_world[common], axis=-1)
+    assert 1e-4 < error.max() < 0.02
+
+
 def test_in_between_lies_half_way(world):
     there = resample(world, 2 * FPS)
     person, finer = world.person(5), there.person(5)

@@ -23,6 +23,15 @@ def test_tum_returns(world, tmp_path):
     assert angle_between(read.Ts_world_camera[:, :3, :3], world.cameras.T_world_camera[:, :3, :3]) < ROTATIONS
 
 
+def test_tum_with_other_axes_and_unit(world, tmp_path):
+    """The camera keeps its own axes: turned back, its rotation is the one it had."""
+    read = read_tum(write_tum(world, tmp_path / "camera.tum", ExportOptions(up="y", unit="cm")))
+    centres = world.cameras.T_world_camera[:, :3, 3]
+    np.testing.assert_allclose(z_up(read.Ts_world_camera[:, :3, 3]) / 100, centres, atol=JOINTS_M)
+    back = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    assert angle_between(back @ read.Ts_world_camera[:, :3, :3], world.cameras.T_world_camera[:, :3, :3]) < ROTATIONS
+
+
 def test_tum_is_what_evo_accepts(world, tmp_path):
     """Eight numbers, single spaces, nothing behind them; quaternions of length one, x y z w, camera to world."""
     lines = write_tum(world, tmp_path / "camera.tum").read_text().splitlines()

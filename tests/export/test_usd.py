@@ -47,6 +47,8 @@ def test_joints_and_rotations_return(world, stage, id):
 def test_another_up_axis_and_unit(world, tmp_path):
     stage = Usd.Stage.Open(str(write_usd(world, tmp_path / "world.usda", ExportOptions(up="y", unit="cm"))))
     assert UsdGeom.GetStageUpAxis(stage) == "Y" and UsdGeom.GetStageMetersPerUnit(stage) == pytest.approx(0.01)
+    film = UsdGeom.Camera.Get(stage, "/World/Camera").GetHorizontalApertureAttr().Get()
+    assert film == pytest.approx(36, abs=1e-4), "36 mm in tenths of a centimetre"
     poses = joint_poses(stage, 3, code(stage, world, 4))
     np.testing.assert_allclose(z_up(poses[:, :3, 3]) / 100, world.person(3).joints_world[4], atol=JOINTS_M)
     np.testing.assert_allclose(pixels(stage, world, 4, 100), expected_pixels(world, 4), atol=0.01)
@@ -93,6 +95,7 @@ def test_camera_poses_return_and_the_focal_length_moves(world, stage):
     focal = camera.GetFocalLengthAttr()
     assert focal.GetNumTimeSamples() == FRAMES
     across = camera.GetHorizontalApertureAttr().Get()
+    assert across == pytest.approx(0.36, abs=1e-6), "36 mm in tenths of a metre"
     assert focal.Get(code(stage, world, 9)) / across * WIDTH == pytest.approx(world.cameras.K[9, 0, 0], rel=1e-6)
     radial = camera.GetPrim().GetAttribute("diorama:radialDistortion").Get()
     np.testing.assert_allclose(radial, world.cameras.distortion[0])

@@ -42,7 +42,7 @@ def _finite(name: str, frames: np.ndarray, *arrays: np.ndarray) -> None:
     """All rows of all arrays are finite."""
     bad = np.zeros(len(frames), bool)
     for array in arrays:
-        bad |= ~np.isfinite(array.reshape(len(frames), -1)).all(1)
+        bad |= ~np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     if bad.any():
         raise DioramaError(f"not finite in {_spans(frames[bad])}", where=name, fix="run reconstruct again")
 

@@ -44,6 +44,7 @@ def write_csv(reconstruction: Reconstruction, path: str | Path, options: ExportO
         DioramaError: a motion is not finite, or the path is not writable.
     """
     path, moving, axes = Path(path), at_rate(reconstruction, options), Axes.chosen(options)
+    moving = moving.replace(people=tuple(person for person in moving.people if len(person.frames)))
     single = path.suffix.lower() == ".csv"
     joints = path if single else path / "joints.csv"
     angles = path.with_name(f"{path.stem}_angles.csv") if single else path / "angles.csv"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from pxr import Gf, Sdf, Usd, UsdGeom, Vt
+from pxr import Gf, Sdf, Tf, Usd, UsdGeom, Vt
 
 from diorama import __version__
 from diorama.assets import atomic_path
@@ -66,8 +66,10 @@ def write_usd(reconstruction: Reconstruction, path: str | Path, options: ExportO
     for person in moving.people:
         add_person(stage, person, timeline.codes, axes)
     with atomic_path(path) as temporary:
-        if not stage.GetRootLayer().Export(str(temporary)):
-            raise DioramaError("cannot write", where=path, fix="free some space or permit it")
+        try:
+            stage.GetRootLayer().Export(str(temporary))
+        except Tf.ErrorException as error:
+            raise DioramaError("cannot write", where=path, fix="free some space or permit it") from error
     return path
 
 
