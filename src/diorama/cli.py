@@ -114,19 +114,39 @@ def view(folder: Folder, *, port: int = 8080, host: str = "127.0.0.1", video: Pa
 
 @app.command
 def export(
-    folder: Folder, *, to: tuple[str, ...], out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    folder: Folder,
+    *,
+    to: tuple[str, ...],
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    up: Literal["y", "z"] | None = None,
+    unit: Literal["m", "cm"] | None = None,
+    fps: float | None = None,
+    side_by_side: bool = False,
+    video: Path | None = None,
 ) -> None:
     """Write a result in other programs' formats.
 
     Args:
         folder: Folder that `diorama reconstruct` wrote.
-        to: Formats: glb (Blender, game engines), amass (npz per person).
+        to: Formats: glb usd bvh amass colmap tum ply csv mp4, or all (docs/exports.md).
         out: Where to write; OUT/export if not given.
+        up: Axis that points up, where a format leaves the choice.
+        unit: Unit of length, where a format leaves the choice.
+        fps: Frames per second; motion is interpolated in between. The video's own times if not given.
+        side_by_side: mp4: the video with the bodies on it, left of the world.
+        video: The source video, if it was moved since (for --side-by-side).
     """
-    from diorama.export import export
+    say_progress(False)
+    from diorama.export import ExportOptions, export
     from diorama.reconstruction import load
 
-    for path in export(load(folder), out or folder / "export", to):
+    result = load(folder)
+    if side_by_side and video is None:
+        from diorama.export.source_video import find_video
+
+        video = find_video(result, folder)
+    options = ExportOptions(up, unit, fps, side_by_side, video)
+    for path in export(result, out or folder / "export", to, options):
         tell(str(path))
 
 
