@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from diorama.body.anny import FREE_BODY_NAME
-from diorama.methods.placed_person import resized_betas
+from diorama.methods.placed_person import resized_body
 from diorama.methods.share.people import InFront
 from diorama.methods.share.size_config import SizeConfig
 from diorama.observations import Observations
@@ -49,9 +50,8 @@ def resized(person: InFront, ratio: float) -> InFront:
         return person
     before = float(model.stature(person.shaped.betas))
     stature = float(np.clip(before * ratio, _SMALLEST, _TALLEST))
-    betas = resized_betas(model, person.shaped.betas[None].double(), stature)[0].float()
-    shaped = model.shaped(betas)
-    ratio = float(model.stature(betas)) / before
-    pelvis, rest = person.pelvis * ratio, shaped.joints_rest[0].double().numpy()
-    body = replace(person.body, betas=betas.numpy(), transl=pelvis - rest)
-    return InFront(body, shaped, pelvis, replace(person.seen, pelvis=person.seen.pelvis * ratio))
+    body = resized_body(person.body, stature)
+    shaped = model.shaped(torch.from_numpy(body.betas))
+    ratio = float(shaped.stature) / before
+    seen = replace(person.seen, pelvis=person.seen.pelvis * ratio)
+    return InFront(body, shaped, person.pelvis * ratio, seen)
