@@ -40,7 +40,7 @@ def reconstruct(
     Args:
         video: The video file.
         out: Folder for the result.
-        method: auto, josh or unish.
+        method: auto, josh, unish or josh3r.
         shot: Which shot to use where the video has cuts (0, 1, ...); the longest if not given.
         focal: Focal length in pixels, where it is known.
         fov: Horizontal field of view in degrees, instead of the focal length.
@@ -48,7 +48,8 @@ def reconstruct(
         depth: Metric depth of keyframes: a folder of depth maps (docs/depth.md), or moge2:PATH with a file, folder or hub
             repository (owner/name) of MoGe-2's weights.
         overlay: Also write overlay.mp4, the bodies over the video.
-        weights: Of UniSH's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub (licence: docs/unish.md).
+        weights: Of the networks of unish or josh3r: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub
+            (licences: docs/unish.md, docs/josh3r.md).
         quiet: Say nothing but warnings and errors.
     """
     say_progress(quiet)
@@ -152,13 +153,13 @@ def evaluate(
         data: synthetic:standard, synthetic:rendered, or a data set: emdb1, emdb2, sloper4d, rich-moving, bonn, ...
             synthetic:standard+PRESET has other errors of simulation, such as hard.
         out: Folder for records, table (Markdown, CSV, JSON) and plots.
-        methods: Names with commas between: default, observations, synchmr, tram, josh, unish (docs/evaluate.md).
+        methods: Names with commas between: default, observations, synchmr, tram, josh, unish, josh3r (docs/evaluate.md).
         root: Folder of the data set (its layout: docs/datasets.md).
         sequences: Only these sequences, by name.
         partial: Take the sequences of a benchmark that are there, though some are missing.
         smplx_to_smpl: RICH: file with the matrix from SMPL-X to SMPL vertices.
         redo: Make records again that are there: those that failed, or all.
-        weights: Of methods with a network of their own: unish=PATH, or unish=OWNER/NAME[@REVISION] of the hub.
+        weights: Of methods with networks of their own: unish=PATH, josh3r=PATH, or unish=OWNER/NAME[@REVISION] of the hub.
         quiet: Say nothing but the table, warnings and errors.
     """
     say_progress(quiet)

@@ -15,6 +15,7 @@ from diorama.frontends.bodies import fit_bodies
 from diorama.frontends.cameras import SeenCameras
 from diorama.frontends.given_depth import SeenDepth
 from diorama.methods.josh.method import ABLATIONS, JoshConfig, reconstruct_josh
+from diorama.methods.josh3r.method import reconstruct_josh3r
 from diorama.methods.observed import reconstruct_observed
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
@@ -139,8 +140,26 @@ def _unish(weights: str | None) -> Method:
     )  # fmt: skip
 
 
+def _josh3r(weights: str | None) -> Method:
+    """JOSH3R sees the pictures too."""
+    options = Options(method="josh3r", weights=weights)
+
+    def from_observations(observations: Observations) -> Reconstruction:
+        return reconstruct_josh3r(None, observations, configs_of(options)["method"])
+
+    def from_video(video: Path, folder: Path) -> Reconstruction:
+        return reconstruct(video, out=folder, method="josh3r", weights=weights, overlay=False)
+
+    return Method(
+        "JOSH3R's network on the video, bodies of the embedded front end",
+        from_observations,
+        from_video,
+        lambda: _configuration(options),
+    )
+
+
 # Methods with a network of their own, made from the place of its weights.
-NETWORKS: dict[str, Callable[[str | None], Method]] = {"unish": _unish}
+NETWORKS: dict[str, Callable[[str | None], Method]] = {"unish": _unish, "josh3r": _josh3r}
 
 
 def chosen_methods(names: tuple[str, ...], weights: Mapping[str, str] | None = None) -> dict[str, Method]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from diorama.body.anny import FREE_BODY_NAME
+from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.model import BodyModel
 from diorama.body.phenotypes import PHENOTYPES
 from diorama.body.stature import betas_for_stature
@@ -17,6 +18,7 @@ from diorama.errors import DioramaError
 from diorama.geometry.rotations import exp_so3, log_so3
 from diorama.geometry.transforms import apply
 from diorama.observations import ObservedBody
+from diorama.reconstruction import Person
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class PlacedPerson:
         """`global_orient` and `body_pose` as rotation vectors."""
         vectors = log_so3(self.rotations).numpy()
         return vectors[:, 0], vectors[:, 1:]
+
+    def believed(self, observed: Bool[np.ndarray, " n"]) -> Person:
+        """As results have it; `observed`: rows that are not filled in."""
+        orient, pose = self.vectors()
+        return Person(
+            id=self.id, frames=self.frames, body=self.model.name, gender=self.gender, betas=self.betas[0].numpy(),
+            global_orient=orient, body_pose=pose, transl=self.transl.numpy(), joints_world=self.joints_world(),
+            contacts=self.contacts, contact_sites=CONTACT_SITE_NAMES, observed=observed, confidence=self.confidence,
+        )  # fmt: skip
 
 
 def place(

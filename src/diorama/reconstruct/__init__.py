@@ -44,7 +44,8 @@ def reconstruct(
         depth: metric depth of keyframes: a folder of depth maps (docs/depth.md), or "moge2:" and a file, folder or hub
             repository of MoGe-2's weights.
         overlay: also write `overlay.mp4`.
-        weights: of the network of method "unish": file, folder, or repository of the Hugging Face hub (docs/unish.md).
+        weights: of the networks of method "unish" or "josh3r": file, folder, or repository of the Hugging Face hub
+            (docs/unish.md, docs/josh3r.md).
         progress: show progress bars where a terminal watches.
 
     Raises:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
 from diorama.frontends.depth_source import parse_depth_source
-from diorama.methods.unish.weights_named import check_weights
+from diorama.methods.josh3r import weights_named as josh3r_weights
+from diorama.methods.unish import weights_named as unish_weights
 
-METHODS = ("josh", "unish")
+METHODS = ("josh", "unish", "josh3r")
+# What those that have a network of their own say of its weights.
+_NETWORKS = {"unish": unish_weights.check_weights, "josh3r": josh3r_weights.check_weights}
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,15 @@ class Options:
             raise DioramaError(
                 "no such method", where=f"--method {self.method}", fix=f"choose auto or {', '.join(METHODS)}"
             )
-        if self.method == "unish":
-            check_weights(self.weights)
+        if self.method in _NETWORKS:
+            _NETWORKS[self.method](self.weights)
         elif self.weights is not None:
+            fix = f"leave it out, or use --method {' or '.join(_NETWORKS)}"
+            raise DioramaError("this method has no network", where="--weights", fix=fix)
+        if self.method in _NETWORKS and self.depth is not None:
             raise DioramaError(
-                "this method has no network", where="--weights", fix="leave it out, or use --method unish"
+                f"{self.method} takes no depth of others", where="--depth", fix="leave it out, or use another method"
             )
-        if self.method == "unish" and self.depth is not None:
-            raise DioramaError("UniSH makes its own depth", where="--depth", fix="leave it out, or use another method")
         if self.focal is not None and self.fov is not None:
             raise DioramaError("two focal lengths", where="--focal and --fov", fix="give one of them")
         if self.focal is not None and not self.focal > 0:

@@ -15,7 +15,7 @@ import numpy as np
 import diorama
 from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
-from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal
+from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal, lens_only
 from diorama.frontends.dense import DenseConfig, triangulate_scene
 from diorama.frontends.given_depth import (
     GivenDepthConfig,
@@ -26,12 +26,16 @@ from diorama.frontends.given_depth import (
 )
 from diorama.frontends.people import PeopleConfig, track_people
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
+from diorama.methods.josh3r.method import Josh3rConfig, reconstruct_josh3r
+from diorama.methods.josh3r.sizes import SizesConfig
+from diorama.methods.josh3r.weights import WeightsConfig as Josh3rWeights
 from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
-from diorama.methods.unish.weights import WeightsConfig, stamp_of
+from diorama.methods.unish.weights import WeightsConfig
 from diorama.models import MODELS
-from diorama.observations import Bodies, Observations, Source, Tracks
+from diorama.networks.named_weights import stamp_of
+from diorama.observations import Bodies, Observations, ObservedCameras, Source, Tracks
 from diorama.quality import draw_card, quality_card
 from diorama.reconstruct.options import Options
 from diorama.reconstruct.plan import Plan, phases_of, with_given_depth
@@ -46,25 +50,27 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 CARD, OVERLAY = "quality.png", "overlay.mp4"
 
-# Which steps each step reads; what is not named here cannot invalidate it.
-NEEDS: dict[str, tuple[str, ...]] = {
+# What is seen, in which order, before a method believes anything.
+OBSERVING: dict[str, tuple[str, ...]] = {
+    "josh": ("tracks", "cameras", "depth", "bodies"),
+    "unish": ("tracks",),
+    "josh3r": ("tracks", "lens", "bodies"),
+}
+# Which steps each of these reads, if they are there; what is not named here cannot invalidate it.
+_READS = {
     "tracks": ("scan",),
+    "lens": ("scan",),
     "cameras": ("scan", "tracks"),
     "depth": ("scan", "tracks", "cameras"),
-    "bodies": ("scan", "tracks", "cameras"),
-    "method": ("scan", "tracks", "cameras", "depth", "bodies"),
-    "result": ("scan", "tracks", "cameras", "depth", "bodies", "method"),
-    "overlay": ("scan", "method"),
+    "bodies": ("scan", "tracks", "lens", "cameras"),
 }
-_NOT_OF_UNISH = ("cameras", "depth", "bodies")
 
 
 def needs_of(method: str) -> dict[str, tuple[str, ...]]:
     """The steps of a job with this method, and what each reads."""
-    if method != "unish":
-        return NEEDS
-    steps = (name for name in NEEDS if name not in _NOT_OF_UNISH)
-    return {name: tuple(need for need in NEEDS[name] if need not in _NOT_OF_UNISH) for name in steps}
+    every = ("scan", *OBSERVING[method])
+    needs = {step: tuple(need for need in _READS[step] if need in every) for step in every[1:]}
+    return {**needs, "method": every, "result": (*every, "method"), "overlay": ("scan", "method")}
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[
     """The configuration of every step that the user's options ask for; `given` is the depth of `options.depth`."""
     return {
         "tracks": PeopleConfig(threads=thread_count()),
+        "lens": CamerasConfig(focal=options.focal, fov=options.fov),
         "cameras": CamerasConfig(focal=options.focal, fov=options.fov),
         "depth": DepthConfig(given=given),
         "bodies": BodiesConfig(),
@@ -88,11 +95,15 @@ def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[
     }
 
 
-def _method_config(options: Options) -> JoshConfig | UnishConfig:
+def _method_config(options: Options) -> JoshConfig | UnishConfig | Josh3rConfig:
     stature = dict(options.stature)
     if options.chosen_method == "unish":
         assert options.weights is not None
         return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
+    if options.chosen_method == "josh3r":
+        assert options.weights is not None
+        weights = Josh3rWeights(options.weights, stamp=stamp_of(options.weights))
+        return Josh3rConfig(weights, sizes=SizesConfig(stature))
     return JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=stature)))
 
 
@@ -225,17 +236,24 @@ def observe(job: Job, *, progress: bool) -> Observations:
     video = job.video
     tracks = job.step("tracks", Tracks, lambda: track_people(video, job.configs["tracks"], progress=progress))
     frame_index = np.arange(len(video)) + video.first_frame
-    if "cameras" not in needs_of(job.method):
-        return Observations(video.width, video.height, video.times, frame_index, video.duplicate, tracks=tracks)
+    seen = Observations(video.width, video.height, video.times, frame_index, video.duplicate, tracks=tracks)
+    if "bodies" not in needs_of(job.method):
+        return seen
+    if "lens" in needs_of(job.method):
+        lens = job.step("lens", ObservedCameras, lambda: lens_only(video, job.configs["lens"]))
+        return _with_bodies(job, dataclasses.replace(seen, cameras=lens), progress=progress)
     filmed = job.step(
         "cameras", SeenCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
     logger.info("camera: %s, focal length %s", filmed.cameras.kind, filmed.cameras.focal_source)
     depth = job.step("depth", SeenDepth, lambda: _depth(job, tracks, filmed, progress=progress))
-    seen = Observations(
-        video.width, video.height, video.times, frame_index, video.duplicate,
-        tracks=tracks, depth=depth.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=depth.prior,
-    )  # fmt: skip
+    seen = dataclasses.replace(
+        seen, depth=depth.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=depth.prior
+    )
+    return _with_bodies(job, seen, progress=progress)
+
+
+def _with_bodies(job: Job, seen: Observations, *, progress: bool) -> Observations:
     bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
     return dataclasses.replace(seen, bodies=bodies)
 
@@ -258,6 +276,8 @@ def run_method(method: str, video: Video | None, observations: Observations, con
         return reconstruct_josh(video, observations, config)
     if method == "unish":
         return reconstruct_unish(video, observations, config)
+    if method == "josh3r":
+        return reconstruct_josh3r(video, observations, config)
     raise ValueError(f"{method} is in METHODS but not here")
 
 
@@ -296,9 +316,9 @@ def with_card(believed: Reconstruction, observations: Observations, job: Job) ->
 
 
 def _weights_of(believed: Reconstruction) -> list[dict[str, Any]]:
-    """What a method with a network of its own says of its weights."""
-    weights = believed.provenance.get("weights")
-    return [weights] if weights else []
+    """What a method with networks of its own says of their weights."""
+    weights = believed.provenance.get("weights") or []
+    return [weights] if isinstance(weights, dict) else list(weights)
 
 
 def _credits(observations: Observations) -> list[dict[str, Any]]:

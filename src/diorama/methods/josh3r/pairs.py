@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -36,6 +37,14 @@ class PairPeople:
     placed_1: Float[np.ndarray, "n 4 4"]
     placed_2: Float[np.ndarray, "n 4 4"]
     weight: Float[np.ndarray, " n"]
+
+    def resized(self, ratio: Mapping[int, float]) -> PairPeople:
+        """With everybody so many times as large and as far away, by id: on the same pixels."""
+        factor = np.array([ratio[int(id)] for id in self.id]).reshape(-1, 1)
+        sides = [np.array(placed) for placed in (self.placed_1, self.placed_2)]
+        for side in sides:
+            side[:, :3, 3] *= factor
+        return replace(self, placed_1=sides[0], placed_2=sides[1])
 
 
 def keyframes(

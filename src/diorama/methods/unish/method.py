@@ -11,9 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from diorama.body.anny import FREE_BODY_NAME
-from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.geometry.transforms import apply
-from diorama.methods.placed_person import PlacedPerson
 from diorama.methods.unish.branch import SceneBranch, WindowWorld
 from diorama.methods.unish.chain import placed_windows
 from diorama.methods.unish.filled import filled_cameras, filled_intrinsics, filled_person
@@ -22,11 +20,11 @@ from diorama.methods.unish.kept import KeptConfig, KeptWindow, kept
 from diorama.methods.unish.overlap import Join, OverlapConfig, Shown, join, shown
 from diorama.methods.unish.people import ShownPeople, shown_people
 from diorama.methods.unish.pictures import Window, read_windows
-from diorama.methods.unish.upright import UprightWorld, upright
 from diorama.methods.unish.weights import WeightsConfig, load_branch
 from diorama.methods.unish.windows import Layout, WindowConfig, homes_of, layout_of, sample_rows, spans_of
+from diorama.methods.upright import UprightWorld, upright
 from diorama.observations import Observations
-from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
+from diorama.reconstruction import Cameras, Reconstruction, Scene
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
@@ -88,7 +86,7 @@ def reconstruct_unish(
         frame_index=observations.frame_index,
         duplicate=observations.duplicate,
         cameras=_cameras(observations, sampling, believed, per @ world.K, config),
-        people=tuple(_person(person, sampling.rows) for person in believed.people),
+        people=tuple(person.believed(np.isin(person.frames, sampling.rows)) for person in believed.people),
         scene=_scene(windows, world, sampling, believed.T_world_camera),
         up=believed.source,
         quality={
@@ -177,16 +175,6 @@ def _cameras(
         focal_source="recovered" if config.weights.focal is None else "given",
         kind=seen.cameras.kind if seen.cameras else "translating",
     )
-
-
-def _person(person: PlacedPerson, rows: Int[np.ndarray, " samples"]) -> Person:
-    orient, pose = person.vectors()
-    return Person(
-        id=person.id, frames=person.frames, body=person.model.name, gender=person.gender, betas=person.betas[0].numpy(),
-        global_orient=orient, body_pose=pose, transl=person.transl.numpy(), joints_world=person.joints_world(),
-        contacts=person.contacts, contact_sites=CONTACT_SITE_NAMES, observed=np.isin(person.frames, rows),
-        confidence=person.confidence,
-    )  # fmt: skip
 
 
 def _scene(
