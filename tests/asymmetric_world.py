@@ -94,7 +94,7 @@ def _cameras() -> Cameras:
     return Cameras(
         K=K,
         T_world_camera=rigid(looking_along_y @ pan, centres),
-        distortion=np.full((FRAMES, 1), 0.01),
+        distortion=np.tile([0.05, -0.02], (FRAMES, 1)),
         registered=np.arange(FRAMES) != 7,
         width=WIDTH,
         height=HEIGHT,

@@ -35,7 +35,7 @@ class FakeStages:
 
     def install(self, monkeypatch, pipeline) -> FakeStages:
         for name in (
-            "track_people", "estimate_cameras", "triangulate_scene", "fit_bodies", "reconstruct_josh",
+            "track_people", "estimate_cameras", "triangulate_scene", "fit_bodies", "reconstruct_josh", "reconstruct_share",
             "quality_card", "draw_card", "write_overlay",
         ):  # fmt: skip
             monkeypatch.setattr(pipeline, name, getattr(self, name))
@@ -95,7 +95,13 @@ class FakeStages:
             )
         return Bodies(SOURCE, tuple(people))
 
+    def reconstruct_share(self, video, observations, config) -> Reconstruction:
+        return self._believed(observations, config.sizes.told, "share")
+
     def reconstruct_josh(self, video, observations, config) -> Reconstruction:
+        return self._believed(observations, config.placing.scale.stature, "josh")
+
+    def _believed(self, observations, stature, method) -> Reconstruction:
         self._count("method")
         self.believed_from.append(observations)
         seen = observations.cameras
@@ -111,7 +117,7 @@ class FakeStages:
                     body.betas,
                     body.global_orient,
                     body.body_pose,
-                    body.transl + config.placing.scale.stature.get(body.id, 1.7),
+                    body.transl + stature.get(body.id, 1.7),
                     np.zeros((n, 24, 3)),
                     np.zeros((n, 2)),
                     ("a", "b"),
@@ -133,6 +139,7 @@ class FakeStages:
             tuple(people),
             scene,
             "assumed",
+            provenance={"method": method},
         )
 
     def quality_card(self, reconstruction, observations, seconds) -> dict:

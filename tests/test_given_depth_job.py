@@ -40,6 +40,7 @@ def test_a_still_camera_gets_its_depth_from_the_folder(video, folder, monkeypatc
     assert seen.depth.metric and seen.depth.frames.tolist() == [0, 2, 5] and seen.depth_prior is None
     np.testing.assert_allclose(seen.depth.depth[:, 0, 0], [2, 4, 7])
     assert len(seen.depth.points) and "depth folder" in str(result.provenance["models"])
+    assert result.provenance["method"] == "share", "a still camera with metric depth"
     kept = observations_in(tmp_path / "out").depth
     np.testing.assert_array_equal(kept.depth, seen.depth.depth)
 
@@ -52,6 +53,25 @@ def test_a_travelling_camera_keeps_its_scene_and_gets_a_second_opinion(video, we
     assert seen.depth_prior.frames.tolist() == seen.depth.frames.tolist()
     assert seen.depth_prior.source.frontend == "MoGe-2" and seen.depth_prior.source.licence == "MIT"
     assert observations_in(tmp_path / "out").depth_prior.source == seen.depth_prior.source
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "given", "chosen"),
+    [
+        ("static", "auto", True, "share"),
+        ("static", "auto", False, "josh"),
+        ("rotating", "auto", True, "josh"),
+        ("translating", "auto", True, "josh"),
+        ("static", "josh", True, "josh"),
+        ("static", "share", False, "share"),
+    ],
+)
+def test_the_camera_and_the_depth_decide_the_method(video, folder, monkeypatch, tmp_path, kind, method, given, chosen):
+    FakeStages(kind=kind).install(monkeypatch, pipeline)
+    out = tmp_path / "out"
+    result = reconstruct(video, out=out, method=method, depth=folder if given else None, stature={1: 1.6})
+    assert result.provenance["method"] == chosen
+    assert result.people[0].transl[0, 0] == pytest.approx(1.6), "told statures reach every method"
 
 
 def test_what_follows_from_depth_is_redone_when_a_map_changes(video, folder, monkeypatch, tmp_path):

@@ -40,7 +40,7 @@ def reconstruct(
     Args:
         video: The video file.
         out: Folder for the result.
-        method: auto, josh, unish or josh3r.
+        method: auto, josh, share (a camera that stands still, with --depth), or a network: unish, josh3r (--weights).
         shot: Which shot to use where the video has cuts (0, 1, ...); the longest if not given.
         focal: Focal length in pixels, where it is known.
         fov: Horizontal field of view in degrees, instead of the focal length.
@@ -48,8 +48,7 @@ def reconstruct(
         depth: Metric depth of keyframes: a folder of depth maps (docs/depth.md), or moge2:PATH with a file, folder or hub
             repository (owner/name) of MoGe-2's weights.
         overlay: Also write overlay.mp4, the bodies over the video.
-        weights: Of the networks of unish or josh3r: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub
-            (licences: docs/unish.md, docs/josh3r.md).
+        weights: Of the method's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub.
         quiet: Say nothing but warnings and errors.
     """
     say_progress(quiet)
@@ -115,19 +114,39 @@ def view(folder: Folder, *, port: int = 8080, host: str = "127.0.0.1", video: Pa
 
 @app.command
 def export(
-    folder: Folder, *, to: tuple[str, ...], out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    folder: Folder,
+    *,
+    to: tuple[str, ...],
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None,
+    up: Literal["y", "z"] | None = None,
+    unit: Literal["m", "cm"] | None = None,
+    fps: float | None = None,
+    side_by_side: bool = False,
+    video: Path | None = None,
 ) -> None:
     """Write a result in other programs' formats.
 
     Args:
         folder: Folder that `diorama reconstruct` wrote.
-        to: Formats: glb (Blender, game engines), amass (npz per person).
+        to: Formats: glb usd bvh amass colmap tum ply csv mp4, or all (docs/exports.md).
         out: Where to write; OUT/export if not given.
+        up: Axis that points up, where a format leaves the choice.
+        unit: Unit of length, where a format leaves the choice.
+        fps: Frames per second; motion is interpolated in between. The video's own times if not given.
+        side_by_side: mp4: the video with the bodies on it, left of the world.
+        video: The source video, if it was moved since (for --side-by-side).
     """
-    from diorama.export import export
+    say_progress(False)
+    from diorama.export import ExportOptions, export
     from diorama.reconstruction import load
 
-    for path in export(load(folder), out or folder / "export", to):
+    result = load(folder)
+    if side_by_side and video is None:
+        from diorama.export.source_video import find_video
+
+        video = find_video(result, folder)
+    options = ExportOptions(up, unit, fps, side_by_side, video)
+    for path in export(result, out or folder / "export", to, options):
         tell(str(path))
 
 
@@ -153,13 +172,13 @@ def evaluate(
         data: synthetic:standard, synthetic:rendered, or a data set: emdb1, emdb2, sloper4d, rich-moving, bonn, ...
             synthetic:standard+PRESET has other errors of simulation, such as hard.
         out: Folder for records, table (Markdown, CSV, JSON) and plots.
-        methods: Names with commas between: default, observations, synchmr, tram, josh, unish, josh3r (docs/evaluate.md).
+        methods: Names with commas between: default, observations, synchmr, tram, josh, unish (docs/evaluate.md).
         root: Folder of the data set (its layout: docs/datasets.md).
         sequences: Only these sequences, by name.
         partial: Take the sequences of a benchmark that are there, though some are missing.
         smplx_to_smpl: RICH: file with the matrix from SMPL-X to SMPL vertices.
         redo: Make records again that are there: those that failed, or all.
-        weights: Of methods with networks of their own: unish=PATH, josh3r=PATH, or unish=OWNER/NAME[@REVISION] of the hub.
+        weights: Of methods with a network of their own: unish=PATH, or unish=OWNER/NAME[@REVISION] of the hub.
         quiet: Say nothing but the table, warnings and errors.
     """
     say_progress(quiet)

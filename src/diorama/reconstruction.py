@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import zipfile
 import zlib
@@ -139,6 +140,24 @@ class Reconstruction:
         with atomic_path(folder / TREE) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
         return folder
+
+    def export(self, path: str | Path, *, format: str | None = None, **options: Any) -> list[Path]:
+        """Write for another program, in the format of the path's ending: .glb .usd .bvh .npz .tum .ply .csv .mp4.
+
+        Args:
+            path: the file; or a folder, for a format given by name, as "colmap".
+            options: fields of `diorama.export.options.ExportOptions`, such as `up="y"`, `unit="cm"`, `fps=30`.
+
+        Returns:
+            The files that were written.
+
+        Raises:
+            DioramaError: unknown ending, nothing to write, numbers that are not finite, a missing package or body
+                model, or the path is not writable.
+        """
+        # Exports know results, not the other way round: their room is looked up when somebody asks for it.
+        room = importlib.import_module("diorama.export")
+        return room.export_file(self, path, room.ExportOptions(**options), format=format)
 
     def replace(self, **changes: Any) -> Reconstruction:
         """A copy with some fields changed."""

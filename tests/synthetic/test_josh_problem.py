@@ -8,6 +8,7 @@ import torch
 
 from diorama.body import load_body
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
+from diorama.body.detected import landmark_points
 from diorama.body.model import PosedBody
 from diorama.errors import DioramaError
 from diorama.geometry.cameras import project, unproject
@@ -17,7 +18,6 @@ from diorama.render.rays import RayScene
 from diorama.synthetic.josh_problem import EXACT_PROBLEM, JoshProblem, _exact, _looked, josh_problem, position_floor
 from diorama.synthetic.josh_world import build_josh_world
 from diorama.synthetic.sequences import bare_scenery
-from diorama.synthetic.simulate.seen_person import landmark_points
 
 SHORT = JoshProblem(seed=4, keyframes=5, mask_step=8)
 EXACT = replace(EXACT_PROBLEM, mask_step=8)

@@ -1,9 +1,9 @@
 """The asymmetric world, and a headless Chromium where there is one."""
 
 import pytest
-from devtools import Browser, find_chromium
 
 import asymmetric_world
+from devtools import Browser, find_chromium
 
 
 @pytest.fixture

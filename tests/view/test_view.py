@@ -11,8 +11,9 @@ from scipy.spatial.transform import Rotation
 import asymmetric_world
 from diorama.body.joints import JOINT_PARENTS
 from diorama.errors import DioramaError
+from diorama.export.source_video import find_video
 from diorama.view import view
-from diorama.view.pictures import Pictures, find_video
+from diorama.view.pictures import Pictures
 
 
 @pytest.fixture

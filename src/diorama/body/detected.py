@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
+from jaxtyping import Float
 
-from diorama.body.joints import LANDMARK_NAMES
-from diorama.body.model import BodyModel, LinearPoints, NamedPoints
+from diorama.body.joints import JOINT_NAMES, KEYPOINT_SETS, LANDMARK_NAMES
+from diorama.body.model import BodyModel, LinearPoints, NamedPoints, PosedBody
 
 # % of the height from the heel to the top of the head, along the rest pose's axes (+X the person's left, +Y up, +Z
 # forward), for landmarks in the middle and on the left; the right ones are mirrored.
@@ -57,6 +59,14 @@ def as_detected(model: BodyModel, joint_set: str) -> BodyModel:
         directions + offset * (directions[:, top, 1] - directions[:, heel, 1])[:, None, None],
     )
     return replace(model, landmarks=NamedPoints(marks.names, marks.owners, moved))
+
+
+def landmark_points(posed: PosedBody, joint_set: str) -> Float[np.ndarray, "frames landmarks 3"]:
+    """The points of a joint set (`joints.KEYPOINT_SETS`) on a posed body, where its detector puts them."""
+    if KEYPOINT_SETS[joint_set] == JOINT_NAMES:
+        return posed.joints.double().numpy()
+    marks = as_detected(posed.shaped.model, joint_set).shaped(posed.shaped.betas).landmarks
+    return posed.points(marks.select(KEYPOINT_SETS[joint_set])).double().numpy()
 
 
 def _offset(bias: dict[str, tuple[float, float, float]], name: str) -> tuple[float, float, float]:

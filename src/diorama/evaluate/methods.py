@@ -15,14 +15,15 @@ from diorama.frontends.bodies import fit_bodies
 from diorama.frontends.cameras import SeenCameras
 from diorama.frontends.given_depth import SeenDepth
 from diorama.methods.josh.method import ABLATIONS, JoshConfig, reconstruct_josh
-from diorama.methods.josh3r.method import reconstruct_josh3r
 from diorama.methods.observed import reconstruct_observed
+from diorama.methods.share.config import ABLATIONS as SHARE_ABLATIONS
+from diorama.methods.share.config import ShareConfig
+from diorama.methods.share.method import reconstruct_share
 from diorama.methods.synchmr import SynchmrConfig, reconstruct_synchmr
 from diorama.methods.tram import TramConfig, reconstruct_tram
-from diorama.methods.unish.method import reconstruct_unish
 from diorama.observations import Bodies, Observations, Tracks
 from diorama.reconstruct import Options, reconstruct
-from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations
+from diorama.reconstruct.pipeline import configs_of, reconstruct_from_observations, run_method
 from diorama.reconstruct.store import StepStore, without_threads
 from diorama.reconstruction import Reconstruction
 from diorama.records import flatten, load_record
@@ -100,6 +101,10 @@ def _josh(what: str, config: JoshConfig) -> Method:
     return _of_embedded(what, lambda seen: reconstruct_josh(None, seen, config), config)
 
 
+def _share(what: str, config: ShareConfig) -> Method:
+    return _of_embedded(what, lambda seen: reconstruct_share(None, seen, config), config)
+
+
 METHODS: dict[str, Method] = {
     "default": Method(
         "`diorama reconstruct` with no option given; of given observations: bodies fitted to the tracks, then its method",
@@ -122,44 +127,32 @@ METHODS: dict[str, Method] = {
         TramConfig(),
     ),
     **{name: _josh(what, config) for name, (what, config) in ABLATIONS.items()},
+    **{name: _share(what, config) for name, (what, config) in SHARE_ABLATIONS.items()},
 }
 
 
-def _unish(weights: str | None) -> Method:
-    """UniSH's network sees the pictures, so there is nothing of it on given observations."""
-    options = Options(method="unish", weights=weights)
+def _of_network(name: str, what: str) -> Callable[[str | None], Method]:
+    """A method whose network sees the pictures, so that there is nothing of it on given observations alone."""
 
-    def from_observations(observations: Observations) -> Reconstruction:
-        return reconstruct_unish(None, observations, configs_of(options)["method"])
+    def made(weights: str | None) -> Method:
+        options = Options(method=name, weights=weights)
 
-    def from_video(video: Path, folder: Path) -> Reconstruction:
-        return reconstruct(video, out=folder, method="unish", weights=weights, overlay=False)
+        def from_observations(observations: Observations) -> Reconstruction:
+            return run_method(name, None, observations, configs_of(options)["method"])
 
-    return Method(
-        "UniSH's network on the video", from_observations, from_video, lambda: _configuration(options)
-    )  # fmt: skip
+        def from_video(video: Path, folder: Path) -> Reconstruction:
+            return reconstruct(video, out=folder, method=name, weights=weights, overlay=False)
 
+        return Method(what, from_observations, from_video, lambda: _configuration(options))
 
-def _josh3r(weights: str | None) -> Method:
-    """JOSH3R sees the pictures too."""
-    options = Options(method="josh3r", weights=weights)
-
-    def from_observations(observations: Observations) -> Reconstruction:
-        return reconstruct_josh3r(None, observations, configs_of(options)["method"])
-
-    def from_video(video: Path, folder: Path) -> Reconstruction:
-        return reconstruct(video, out=folder, method="josh3r", weights=weights, overlay=False)
-
-    return Method(
-        "JOSH3R's network on the video, bodies of the embedded front end",
-        from_observations,
-        from_video,
-        lambda: _configuration(options),
-    )
+    return made
 
 
 # Methods with a network of their own, made from the place of its weights.
-NETWORKS: dict[str, Callable[[str | None], Method]] = {"unish": _unish, "josh3r": _josh3r}
+NETWORKS: dict[str, Callable[[str | None], Method]] = {
+    "unish": _of_network("unish", "UniSH's network on the video"),
+    "josh3r": _of_network("josh3r", "JOSH3R's networks on pairs of pictures, bodies of the embedded front end"),
+}
 
 
 def chosen_methods(names: tuple[str, ...], weights: Mapping[str, str] | None = None) -> dict[str, Method]:

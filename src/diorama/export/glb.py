@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from diorama import __version__
-from diorama.body.smpl import SMPL_FAMILY
 from diorama.export.glb_people import add_person
 from diorama.export.gltf_buffer import ARRAY_BUFFER, GltfBuffer, write_container
 from diorama.export.gltf_scene import GltfScene
+from diorama.export.licences import mesh_licence
+from diorama.export.options import DEFAULTS, ExportOptions
+from diorama.export.resampling import at_rate
 from diorama.export.skin import quaternions_xyzw, srgb_to_linear
 from diorama.reconstruction import Cameras, Reconstruction, Scene
 
@@ -30,13 +32,15 @@ Z_UP_TO_Y_UP = (-(0.5**0.5), 0.0, 0.0, 0.5**0.5)
 OPENCV_FROM_GLTF = np.diag([1.0, -1.0, -1.0])
 
 
-def write_glb(reconstruction: Reconstruction, path: str | Path) -> Path:
-    """Write a reconstruction as one GLB file.
+def write_glb(reconstruction: Reconstruction, path: str | Path, options: ExportOptions = DEFAULTS) -> Path:
+    """Write a reconstruction as one GLB file; the standard fixes +Y up and metres.
 
     Raises:
         DioramaError: a person's body model is not available, numbers are not finite, or the path is not writable.
     """
-    path = Path(path)
+    path, reconstruction = Path(path), at_rate(reconstruction, options)
+    if options.up == "z" or options.unit == "cm":
+        logger.warning("glb stays +Y up and in metres, as its standard asks")
     gltf = GltfScene(GltfBuffer())
     seconds = key_times(reconstruction)
     root = gltf.add_node({"name": "world", "rotation": Z_UP_TO_Y_UP, "extras": _about(reconstruction)})
@@ -56,12 +60,8 @@ def key_times(reconstruction: Reconstruction) -> np.ndarray:
 
 def _asset(reconstruction: Reconstruction) -> dict[str, Any]:
     asset = {"version": "2.0", "generator": f"diorama {__version__}"}
-    restricted = sorted({p.body for p in reconstruction.people} & set(SMPL_FAMILY))
-    if restricted:
-        names = ", ".join(restricted)
-        logger.warning("the file holds the mesh and weights of %s, whose licence limits passing them on", names)
-        asset["copyright"] = f"contains model data of {names}: non-commercial licence of its owners"
-    return asset
+    note = mesh_licence(reconstruction)
+    return {**asset, "copyright": note} if note else asset
 
 
 def _about(reconstruction: Reconstruction) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from diorama.body.joints import JOINT_NAMES, JOINT_PARENTS
 from diorama.body.model import ShapedBody
 from diorama.export.gltf_buffer import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
 from diorama.export.gltf_scene import GltfScene
+from diorama.export.skeleton import bones, local_rotations
 from diorama.export.skin import (
     four_influences,
-    local_rotations,
     person_color,
     quaternions_xyzw,
     shaped_person,
@@ -60,7 +60,7 @@ def _about(person: Person) -> dict[str, Any]:
 def _add_joints(gltf: GltfScene, rest: np.ndarray, person: Person, group: int, keys: int) -> list[int]:
     """One node per joint, rotating about its rest offset from its parent; the pelvis also travels."""
     rotations = local_rotations(person)
-    offsets = rest - np.where(np.array(JOINT_PARENTS)[:, None] < 0, 0, rest[list(JOINT_PARENTS)])
+    offsets = bones(rest)
     nodes: list[int] = []
     for joint, parent in enumerate(JOINT_PARENTS):
         node = {"name": f"{JOINT_NAMES[joint]}_{person.id}", "translation": offsets[joint].tolist()}

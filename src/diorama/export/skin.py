@@ -9,10 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from diorama.body import load_body
 from diorama.body.joints import JOINT_NAMES
-from diorama.body.kinematics import forward_kinematics
 from diorama.body.model import ShapedBody, Skin
-from diorama.errors import DioramaError
-from diorama.geometry.rotations import matrix_of
+from diorama.export.skeleton import local_rotations, placed_joints
 from diorama.geometry.transforms import rigid
 from diorama.reconstruction import Person
 
@@ -29,25 +27,10 @@ def shaped_person(person: Person) -> ShapedBody:
     return load_body(person.body).shaped(torch.from_numpy(np.asarray(person.betas, np.float32)))
 
 
-def local_rotations(person: Person) -> Float[np.ndarray, "frames 24 3 3"]:
-    """Rotation of every joint against its parent, the first against the world; joints without a pose stay at rest.
-
-    Raises:
-        DioramaError: the motion is not finite, or has more joints than the bodies here.
-    """
-    pose = np.concatenate([person.global_orient[:, None], person.body_pose], 1)
-    missing = len(JOINT_NAMES) - pose.shape[1]
-    if missing < 0 or not np.isfinite(pose).all() or not np.isfinite(person.transl).all():
-        what = "the motion is not finite" if missing >= 0 else f"{pose.shape[1]} posed joints instead of 24"
-        raise DioramaError(what, where=f"person {person.id}", fix="run reconstruct again")
-    return matrix_of(np.pad(pose, ((0, 0), (0, missing), (0, 0))))
-
-
 def joint_transforms(shaped: ShapedBody, person: Person) -> Float[np.ndarray, "frames 24 4 4"]:
     """Pose of every joint in the world (double precision, so that people far from the origin do not jitter)."""
-    rest, transl = shaped.joints_rest.double(), torch.from_numpy(np.asarray(person.transl, np.float64))
-    positions, rotations = forward_kinematics(torch.from_numpy(local_rotations(person)), rest, transl)
-    return rigid(rotations.numpy(), positions.numpy())
+    positions, rotations = placed_joints(local_rotations(person), shaped.joints_rest.numpy(), person.transl)
+    return rigid(rotations, positions)
 
 
 def dense_weights(skin: Skin) -> Float[np.ndarray, "verts 24"]:

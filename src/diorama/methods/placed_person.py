@@ -62,13 +62,14 @@ class PlacedPerson:
         vectors = log_so3(self.rotations).numpy()
         return vectors[:, 0], vectors[:, 1:]
 
-    def believed(self, observed: Bool[np.ndarray, " n"]) -> Person:
-        """As results have it; `observed`: rows that are not filled in."""
+    def believed(self, observed: Bool[np.ndarray, " n"] | None = None) -> Person:
+        """The person as a result has him; `observed` is false in rows that were filled in."""
         orient, pose = self.vectors()
         return Person(
             id=self.id, frames=self.frames, body=self.model.name, gender=self.gender, betas=self.betas[0].numpy(),
             global_orient=orient, body_pose=pose, transl=self.transl.numpy(), joints_world=self.joints_world(),
-            contacts=self.contacts, contact_sites=CONTACT_SITE_NAMES, observed=observed, confidence=self.confidence,
+            contacts=self.contacts, contact_sites=CONTACT_SITE_NAMES,
+            observed=np.ones(len(self.frames), bool) if observed is None else observed, confidence=self.confidence,
         )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def place_as_seen(
     """
     cameras = observations.cameras
     assert cameras is not None
-    bodies = tuple(b for b in map(finite_rows, _refocused(observations)) if len(b.frames))
+    bodies = tuple(b for b in map(finite_rows, refocused(observations)) if len(b.frames))
     if not bodies:
         return [], *_nobody(cameras)
     models = {(b.body, b.gender): load_body(b.body, b.gender) for b in bodies}
@@ -98,7 +98,7 @@ def _stature(body: ObservedBody, model: BodyModel) -> float:
     return float(model.stature(torch.from_numpy(np.asarray(body.betas, np.float32))))
 
 
-def _refocused(observations: Observations) -> tuple[ObservedBody, ...]:
+def refocused(observations: Observations) -> tuple[ObservedBody, ...]:
     """Bodies at the cameras' focal length: the pelvis keeps its pixel and z is multiplied by f / assumed f (JOSH)."""
     bodies, cameras = observations.bodies.people if observations.bodies else (), observations.cameras
     assert cameras is not None

@@ -20,8 +20,8 @@ from diorama.methods.placed_person import PlacedPerson
 from diorama.methods.placing_trusted import label_contacts
 from diorama.observations import Observations
 
-# Points within this many metres of a foot tell the ground there.
-_AROUND = 0.7
+# Points within this many metres of a foot tell the ground there; farther ones where they are few (far people, holes).
+_AROUND = (0.7, 1.5, 3.0)
 _FEWEST = 50
 # Deviation of ground points from their plane, metres, and how often they are chosen anew.
 _ROUGH, _ROUNDS = 0.03, 5
@@ -60,8 +60,8 @@ def upright(
     first = invert(T[0])
     T, points = first @ T, apply(first, points)
     people = [person.moved(first[:3, :3], first[:3, 3]) for person in people]
-    up, spread = _up(people, T)
-    ground = _ground(people, points, up, T[:, :3, 3])
+    up, spread = up_of_people(people, T)
+    ground = ground_below(people, points, up, T[:, :3, 3])
     turn = rotation_to_z_up(ground.normal if ground else up)
     lift = np.array([0.0, 0.0, -_height(people, turn, ground)])
     T, people = _moved(T, people, turn, lift)
@@ -95,7 +95,7 @@ def _source(people: list[PlacedPerson], ground: Ground | None) -> str:
     return "estimated: upright bodies" if people else "assumed: the mean of the cameras' own up"
 
 
-def _up(people: list[PlacedPerson], T: Float[np.ndarray, "frames 4 4"]) -> tuple[Float[np.ndarray, 3], float]:
+def up_of_people(people: list[PlacedPerson], T: Float[np.ndarray, "frames 4 4"]) -> tuple[Float[np.ndarray, 3], float]:
     """The robust mean of everybody's axis, ankles to neck, and its spread in degrees; else the cameras' up."""
     if not people:
         up = -T[:, :3, 1].mean(0)
@@ -108,16 +108,18 @@ def _up(people: list[PlacedPerson], T: Float[np.ndarray, "frames 4 4"]) -> tuple
     return upright_direction(axis, np.concatenate([person.confidence for person in people]))
 
 
-def _ground(
+def ground_below(
     people: list[PlacedPerson], points: Float[np.ndarray, "points 3"], up: Float[np.ndarray, 3],
     centres: Float[np.ndarray, "frames 3"],
 ) -> Ground | None:  # fmt: skip
+    """The plane around everybody's feet, else the main level plane below the cameras."""
     if people and len(points):
         feet = np.concatenate([_feet(person).reshape(-1, 3) for person in people])
-        away, _ = KDTree(feet).query(points, distance_upper_bound=_AROUND)
-        near = points[np.isfinite(away)]
-        if len(near) >= _FEWEST and (found := fit_ground(near, up, centres)):
-            return _refined(found, near)
+        away, _ = KDTree(feet).query(points, distance_upper_bound=_AROUND[-1])
+        for reach in _AROUND:
+            near = points[away < reach]
+            if len(near) >= _FEWEST and (found := fit_ground(near, up, centres)):
+                return _refined(found, near)
     found = fit_ground(points, up, centres)
     return found and _refined(found, points)
 

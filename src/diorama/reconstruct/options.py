@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
 from diorama.frontends.depth_source import parse_depth_source
-from diorama.methods.josh3r import weights_named as josh3r_weights
-from diorama.methods.unish import weights_named as unish_weights
+from diorama.methods.weights_named import NETWORKS, check_weights
 
-METHODS = ("josh", "unish", "josh3r")
-# What those that have a network of their own say of its weights.
-_NETWORKS = {"unish": unish_weights.check_weights, "josh3r": josh3r_weights.check_weights}
+METHODS = ("josh", "share", "unish", "josh3r")
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,18 @@ class Options:
             raise DioramaError(
                 "no such method", where=f"--method {self.method}", fix=f"choose auto or {', '.join(METHODS)}"
             )
-        if self.method in _NETWORKS:
-            _NETWORKS[self.method](self.weights)
+        if self.method in NETWORKS:
+            check_weights(self.method, self.weights)
         elif self.weights is not None:
-            fix = f"leave it out, or use --method {' or '.join(_NETWORKS)}"
-            raise DioramaError("this method has no network", where="--weights", fix=fix)
-        if self.method in _NETWORKS and self.depth is not None:
             raise DioramaError(
-                f"{self.method} takes no depth of others", where="--depth", fix="leave it out, or use another method"
+                "this method has no network",
+                where="--weights",
+                fix=f"leave it out, or use --method {' or '.join(NETWORKS)}",
+            )
+        if self.method in NETWORKS and self.depth is not None:
+            name, _ = NETWORKS[self.method]
+            raise DioramaError(
+                f"{name} makes its own depth", where="--depth", fix="leave it out, or use another method"
             )
         if self.focal is not None and self.fov is not None:
             raise DioramaError("two focal lengths", where="--focal and --fov", fix="give one of them")
@@ -63,5 +64,5 @@ class Options:
 
     @property
     def chosen_method(self) -> str:
-        """The method that "auto" stands for."""
-        return METHODS[0] if self.method == "auto" else self.method
+        """The method; "auto" where it depends on what the camera does, which is known later."""
+        return METHODS[0] if self.method == "auto" and self.depth is None else self.method

@@ -31,6 +31,9 @@ from diorama.methods.josh3r.sizes import SizesConfig
 from diorama.methods.josh3r.weights import WeightsConfig as Josh3rWeights
 from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
+from diorama.methods.share.config import ShareConfig
+from diorama.methods.share.method import reconstruct_share
+from diorama.methods.share.size_config import SizeConfig
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.weights import WeightsConfig
 from diorama.models import MODELS
@@ -50,13 +53,10 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 CARD, OVERLAY = "quality.png", "overlay.mp4"
 
-# What is seen, in which order, before a method believes anything.
-OBSERVING: dict[str, tuple[str, ...]] = {
-    "josh": ("tracks", "cameras", "depth", "bodies"),
-    "unish": ("tracks",),
-    "josh3r": ("tracks", "lens", "bodies"),
-}
-# Which steps each of these reads, if they are there; what is not named here cannot invalidate it.
+# What is seen, in which order, before the method believes anything; networks of its own see for themselves.
+_EMBEDDED = ("tracks", "cameras", "depth", "bodies")
+_OBSERVED = {"unish": ("tracks",), "josh3r": ("tracks", "lens", "bodies")}
+# Which of these steps each reads, where they are there; what is not named here cannot invalidate it.
 _READS = {
     "tracks": ("scan",),
     "lens": ("scan",),
@@ -68,7 +68,7 @@ _READS = {
 
 def needs_of(method: str) -> dict[str, tuple[str, ...]]:
     """The steps of a job with this method, and what each reads."""
-    every = ("scan", *OBSERVING[method])
+    every = ("scan", *_OBSERVED.get(method, _EMBEDDED))
     needs = {step: tuple(need for need in _READS[step] if need in every) for step in every[1:]}
     return {**needs, "method": every, "result": (*every, "method"), "overlay": ("scan", "method")}
 
@@ -95,16 +95,27 @@ def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[
     }
 
 
-def _method_config(options: Options) -> JoshConfig | UnishConfig | Josh3rConfig:
+@dataclass(frozen=True)
+class AutoConfig:
+    """Of both methods among which the camera decides."""
+
+    josh: JoshConfig
+    share: ShareConfig
+
+
+def _method_config(options: Options) -> JoshConfig | UnishConfig | ShareConfig | Josh3rConfig | AutoConfig:
     stature = dict(options.stature)
-    if options.chosen_method == "unish":
-        assert options.weights is not None
-        return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
+    share = ShareConfig(sizes=SizeConfig(told=stature))
     if options.chosen_method == "josh3r":
         assert options.weights is not None
         weights = Josh3rWeights(options.weights, stamp=stamp_of(options.weights))
         return Josh3rConfig(weights, sizes=SizesConfig(stature))
-    return JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=stature)))
+    if options.chosen_method == "unish":
+        assert options.weights is not None
+        return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
+    josh = JoshConfig(placing=PlacingConfig(scale=ScaleConfig(stature=stature)))
+    choices = {"josh": josh, "share": share, "auto": AutoConfig(josh, share)}
+    return choices[options.chosen_method]
 
 
 def _with_focal(configs: dict[str, Any], focal: float | None) -> dict[str, Any]:
@@ -274,11 +285,30 @@ def run_method(method: str, video: Video | None, observations: Observations, con
     """From observations to belief."""
     if method == "josh":
         return reconstruct_josh(video, observations, config)
+    if method == "share":
+        return reconstruct_share(video, observations, config)
     if method == "unish":
         return reconstruct_unish(video, observations, config)
     if method == "josh3r":
         return reconstruct_josh3r(video, observations, config)
+    if method == "auto":
+        return _by_camera(video, observations, config)
     raise ValueError(f"{method} is in METHODS but not here")
+
+
+def _by_camera(video: Video | None, observations: Observations, config: AutoConfig) -> Reconstruction:
+    """SHARE for a camera that stands still where there is metric depth, JOSH for all others; the card says why."""
+    cameras, depth = observations.cameras, observations.depth
+    metric = depth is not None and depth.metric and len(depth.frames) > 0
+    if cameras is not None and cameras.kind == "static" and metric:
+        found = reconstruct_share(video, observations, config.share)
+        why = "SHARE: the camera stands still and there is metric depth"
+    else:
+        found = reconstruct_josh(video, observations, config.josh)
+        kind = cameras.kind if cameras is not None else "unknown"
+        why = f"JOSH: the camera is {kind}" if kind != "static" else "JOSH: there is no metric depth"
+    logger.info("method: %s", why)
+    return found.replace(quality={**found.quality, "method_choice": why})
 
 
 def reconstruct_from_observations(
@@ -298,7 +328,7 @@ def with_card(believed: Reconstruction, observations: Observations, job: Job) ->
     video = job.video
     origin = {
         "diorama": diorama.__version__,
-        "method": job.method,
+        "method": believed.provenance.get("method", job.method),
         "video": {
             "name": video.path.name,
             "path": str(video.path.absolute()),

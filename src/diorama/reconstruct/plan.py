@@ -51,22 +51,21 @@ _UNISH = (
     *PHASES[-2:],
 )
 
-# Cameras come out of people's motions.
+
+# Cameras come out of people's motions. 0.79 TFLOP per pair with three people (docs/josh3r_networks.md), 5 pairs per 30
+# frames, at the 0.18 TFLOP/s that UniSH's networks reached on 2 quiet cores: not measured itself. A GPU needs seconds.
 _JOSH3R = (
     PHASES[0],
-    Phase("lens", "focal length: given or assumed", (), 0.0, 0.0),
+    Phase("lens", "focal length: given or assumed"),
     PHASES[3],
-    # 0.79 TFLOP per pair with three people (docs/josh3r_networks.md), 5 pairs per 30 frames, at the 0.18 TFLOP/s that
-    # UniSH's networks reached on such a machine, quiet: not measured itself.
     Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 10.0, 0.75),
     *PHASES[-2:],
 )
-_OF_NETWORKS = {"unish": _UNISH, "josh3r": _JOSH3R}
 
 
 def phases_of(method: str) -> tuple[Phase, ...]:
     """The steps that a method needs."""
-    return _OF_NETWORKS.get(method, PHASES)
+    return {"unish": _UNISH, "josh3r": _JOSH3R}.get(method, PHASES)
 
 
 # Seconds per keyframe of MoGe-2's ViT-L at the finest level (3 times those at 1200 patches), ../shared/specs/frontends.md.

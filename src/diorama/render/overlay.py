@@ -74,18 +74,26 @@ def draw_bodies(
     style: OverlayStyle = _STYLE,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture with all people on it."""
+    colour, nearest = cast_bodies(layers, lens)
+    out = _blend(picture, colour, np.isfinite(nearest), style)
+    for layer in sorted(layers, key=lambda one: -float(one.joints[0, 2])):
+        if layer.vertices is None:
+            draw_skeleton(out, layer, lens)
+        _draw_contacts(out, layer, lens, style)
+        _draw_label(out, layer, lens, style)
+    return out
+
+
+def cast_bodies(
+    layers: Sequence[BodyLayer], lens: Lens
+) -> tuple[Float[np.ndarray, "height width 3"], Float[np.ndarray, "height width"]]:
+    """Shaded colour (0-255) and depth (metres, infinite where there is nobody) of the meshes, the nearest in front."""
     colour = np.zeros((lens.height, lens.width, 3), np.float32)
     nearest = np.full((lens.height, lens.width), np.inf, np.float32)
     for layer in layers:
         if layer.vertices is not None and layer.faces is not None:
             _cast(layer.vertices, layer.faces, layer.colour, lens, colour, nearest)
-    out = _blend(picture, colour, np.isfinite(nearest), style)
-    for layer in sorted(layers, key=lambda one: -float(one.joints[0, 2])):
-        if layer.vertices is None:
-            _draw_skeleton(out, layer, lens)
-        _draw_contacts(out, layer, lens, style)
-        _draw_label(out, layer, lens, style)
-    return out
+    return colour, nearest
 
 
 def _cast(
@@ -141,7 +149,8 @@ def _blend(picture: np.ndarray, colour: np.ndarray, drawn: np.ndarray, style: Ov
     return out
 
 
-def _draw_skeleton(out: np.ndarray, layer: BodyLayer, lens: Lens) -> None:
+def draw_skeleton(out: UInt8[np.ndarray, "height width 3"], layer: BodyLayer, lens: Lens) -> None:
+    """Lines between joints, on the picture itself."""
     pixels = lens.pixels(layer.joints)
     width = max(2, lens.height // 200)
     for joint, parent in enumerate(layer.parents):

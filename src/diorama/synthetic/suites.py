@@ -1,7 +1,8 @@
 """Frozen suites of sequences on which methods are measured. Never edit one: add a version beside it.
 
 `standard` has simulated observations (no pictures): every layout, every way of filming, one to four people. `rendered`
-has short clips for whole pipelines. Both were fixed before any method was tuned on them.
+has short clips for whole pipelines; `static` has cameras that stand still, for SHARE. All were fixed before any method was
+tuned on them.
 """
 
 from __future__ import annotations
@@ -49,7 +50,21 @@ RENDERED_1: tuple[SequenceSpec, ...] = (
     _clip("slope-orbit-2", "slope", "orbit", 2, 205),
     _clip("clutter-pan-1", "clutter", "pan", 1, 206),
 )
-SUITES: dict[str, tuple[SequenceSpec, ...]] = {"standard": STANDARD_1, "rendered": RENDERED_1}
+STATIC_1: tuple[SequenceSpec, ...] = (
+    SequenceSpec("room-1", "room", "static", 1, 301, 100),
+    SequenceSpec("room-2", "room", "static", 2, 302, 100),
+    SequenceSpec("room-3", "room", "static", 3, 303, 100),
+    SequenceSpec("street-1", "street", "static", 1, 304, 100),
+    SequenceSpec("street-2", "street", "static", 2, 305, 100),
+    SequenceSpec("clutter-1", "clutter", "static", 1, 306, 100),
+    SequenceSpec("clutter-2", "clutter", "static", 2, 307, 100),
+    SequenceSpec("slope-1", "slope", "static", 1, 308, 100),
+    SequenceSpec("slope-2", "slope", "static", 2, 309, 100),
+    SequenceSpec("stairs-1", "stairs", "static", 1, 310, 100),
+    SequenceSpec("stairs-2", "stairs", "static", 2, 311, 100),
+    SequenceSpec("room-1-long", "room", "static", 1, 312, 300),
+)
+SUITES: dict[str, tuple[SequenceSpec, ...]] = {"standard": STANDARD_1, "rendered": RENDERED_1, "static": STATIC_1}
 
 
 def suite(name: str) -> tuple[SequenceSpec, ...]:

@@ -6,13 +6,13 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from diorama.errors import DioramaError
+from diorama.export.source_video import named_shot
 from diorama.reconstruction import Reconstruction
 from diorama.video import open_video
 
@@ -47,23 +47,3 @@ class Pictures:
         jpeg = self._jpegs.get(row)
         picture = None if jpeg is None else cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
         return None if picture is None else np.ascontiguousarray(picture[..., ::-1])
-
-
-def _video(reconstruction: Reconstruction) -> dict[str, Any]:
-    named = reconstruction.provenance.get("video", {})
-    return named if isinstance(named, dict) else {"path": str(named)}
-
-
-def named_shot(reconstruction: Reconstruction) -> int | None:
-    """The number of the shot that the result was made from, where it says so."""
-    shot = _video(reconstruction).get("shot")
-    return None if shot is None else int(shot)
-
-
-def find_video(reconstruction: Reconstruction, folder: Path | None) -> Path | None:
-    """The source video, if it still lies where it was, or beside or in the result's folder."""
-    video = _video(reconstruction)
-    candidates = [Path(video["path"])] if video.get("path") else []
-    if folder is not None and video.get("name"):
-        candidates += [folder / video["name"], folder.parent / video["name"]]
-    return next((path for path in candidates if path.is_file()), None)

@@ -13,9 +13,10 @@ import viser
 
 from diorama.errors import DioramaError
 from diorama.export.skin import shaped_person
+from diorama.export.source_video import find_video
 from diorama.reconstruction import Reconstruction, load
 from diorama.view.panel import Panel
-from diorama.view.pictures import Pictures, find_video
+from diorama.view.pictures import Pictures
 from diorama.view.stage import CameraOnStage, PersonOnStage, add_surroundings
 
 logger = logging.getLogger(__name__)

@@ -97,24 +97,26 @@ def _reconstructed(video: Video | None, observations: Observations, config: Josh
     maps = _maps(observations, config)
     people, T, placing = _first(observations, maps, believed, config)
     labels = {p.id: label_contacts(p, observations) for p in people}
-    evidence = _evidence(people, T, observations, config)
+    evidence = people_evidence(people, T, observations, config)
     floor = None if believed else np.zeros(3)
     people = [_first_touching(p, labels[p.id], T, observations, floor, config) for p in people]
     keyed = None
     if maps is not None and _worthwhile(people, observations):
         keyed = _keyframes(observations, maps, people, T, evidence, believed, config)
-    observed = {p.id: _observed(p, T) for p in people} if believed else {}
+    observed = {p.id: observed_pose(p, T) for p in people} if believed else {}
     cameras = observations.cameras
     if keyed is not None:
         people, T = _carried_over(people, T, observations, keyed if believed else replace(keyed, people={}))
         zoom = np.interp(observations.times, observations.times[keyed.rows], np.exp(keyed.log_focal))
         cameras = replace(cameras, K=scale_focal(cameras.K, zoom))
         observations = replace(observations, cameras=cameras)
-        evidence = _evidence(people, T, observations, config)
-        observed = {p.id: replace(observed[p.id], pelvis=_observed(p, T).pelvis) for p in people if p.id in observed}
+        evidence = people_evidence(people, T, observations, config)
+        observed = {
+            p.id: replace(observed[p.id], pelvis=observed_pose(p, T).pelvis) for p in people if p.id in observed
+        }
     floor = common_floor(people) if believed else np.zeros(3)
-    people, floor = _all_frames(
-        people, labels, T, observations, evidence, observed, maps, keyed, placing, floor, config
+    people, floor = refined_people(
+        people, labels, T, observations, evidence, observed, maps, keyed, placing.ground is not None, floor, config
     )
     world = World(observations, T, people, placing, floor, keyed, maps)
     return assembled(video, world, config.backdrop).replace(times=times)
@@ -167,7 +169,7 @@ def _ratio(scaled: np.ndarray, depth: np.ndarray) -> float:
     return float(np.median(scaled[known] / depth[known])) if known.any() else 1.0
 
 
-def _evidence(
+def people_evidence(
     people: list[PlacedPerson], T_world_camera: np.ndarray, observations: Observations, config: JoshConfig
 ) -> dict[int, Evidence]:
     """What the pictures say about everybody with a track, at the rows of his body, in the metric world."""
@@ -245,7 +247,7 @@ def keyframe_problems(observations: Observations, config: JoshConfig = JoshConfi
     if maps is None:
         return []
     people, T, _ = _first(observations, maps, believed, config)
-    evidence = _evidence(people, T, observations, config)
+    evidence = people_evidence(people, T, observations, config)
     floor, labels = None if believed else np.zeros(3), {p.id: label_contacts(p, observations) for p in people}
     people = [_first_touching(p, labels[p.id], T, observations, floor, config) for p in people]
     return [
@@ -254,7 +256,7 @@ def keyframe_problems(observations: Observations, config: JoshConfig = JoshConfi
     ]
 
 
-def _observed(person: PlacedPerson, T_world_camera: np.ndarray) -> Observed:
+def observed_pose(person: PlacedPerson, T_world_camera: np.ndarray) -> Observed:
     """The body before its camera in all its frames."""
     R = torch.from_numpy(T_world_camera[person.frames, :3, :3].copy())
     centre = torch.from_numpy(T_world_camera[person.frames, :3, 3].copy())
@@ -270,18 +272,23 @@ def _carried_over(
     return all_people(people, T, after, observations.times, keyed), after
 
 
-def _all_frames(
+def refined_people(
     people: list[PlacedPerson], labels: Mapping[int, np.ndarray | None], T: np.ndarray, observations: Observations,
     evidence: Mapping[int, Evidence], observed: Mapping[int, Observed], maps: PointMaps | None,
-    keyed: KeyResult | None, placing: Placing, floor: np.ndarray | None, config: JoshConfig,
+    keyed: KeyResult | None, measured: bool, floor: np.ndarray | None, config: JoshConfig,
 ) -> tuple[list[PlacedPerson], np.ndarray | None]:  # fmt: skip
-    """Rounds of contacts and refinement; the floor, or None where people stand on none in common."""
+    """Rounds of contacts and refinement in all frames, and the floor; None where people stand on none in common.
+
+    Args:
+        labels: observed contacts at everybody's rows; None of who was not looked at.
+        measured: whether a scene shows the floor.
+    """
     if not people:
         return people, floor
     for number in range(config.rounds):
         touching = _touching if number else _first_touching
         people = [touching(p, labels[p.id], T, observations, floor, config) for p in people]
-        scene = _scene(people, T, maps, keyed, placing, floor, config)
+        scene = _scene(people, T, maps, keyed, measured, floor, config)
         start = np.zeros(3) if floor is None else floor
         people, moved = refine_frames(
             people, observed, evidence, start, scene, observations.times, config.keys.prior, config.frames
@@ -291,12 +298,12 @@ def _all_frames(
 
 
 def _scene(
-    people: list[PlacedPerson], T: np.ndarray, maps: PointMaps | None, keyed: KeyResult | None, placing: Placing,
+    people: list[PlacedPerson], T: np.ndarray, maps: PointMaps | None, keyed: KeyResult | None, measured: bool,
     floor: np.ndarray | None, config: JoshConfig,
 ) -> FrameScene:  # fmt: skip
     """Contacts with the point maps at keyframes, where those were solved; `maps` keeps its first focal length."""
     if maps is None or keyed is None or not config.keys.contact_scene:
-        return replace(no_scene(floor=floor is not None), measured=placing.ground is not None)
+        return replace(no_scene(floor=floor is not None), measured=measured)
     zoom = np.exp(keyed.log_focal)
     zoomed = replace(maps, focal=maps.focal * zoom)
     world = KeyWorld(
@@ -310,7 +317,7 @@ def _scene(
             contacts[person.id] = found
     values = scene_values(T[maps.rows], keyed.log_depth)
     return FrameScene(
-        floor is not None, placing.ground is not None, contacts, torch.from_numpy(zoomed.focal.copy()), values,
+        floor is not None, measured, contacts, torch.from_numpy(zoomed.focal.copy()), values,
         config.keys.contact,
     )  # fmt: skip
 

@@ -132,7 +132,7 @@ def reconstruct_josh3r(
     keyed = apply(path[said.points.key], said.points.points)
     believed = upright(T, _placed(observations, sizes, T), keyed, observations)
     cameras = _cameras(observations, clip, seen, believed)
-    people = tuple(person.believed(np.ones(len(person.frames), bool)) for person in believed.people)
+    people = tuple(person.believed() for person in believed.people)
     asked = predictor is None and len(clip.people.pair) > 0
     credits = credits_of(config.weights) if asked else []
     return Reconstruction(

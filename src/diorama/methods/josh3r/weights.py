@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from diorama.methods.josh3r.predicted import PairBatch, PairPlan, predicted_pairs
-from diorama.methods.josh3r.weights_named import check_weights
+from diorama.methods.weights_named import check_weights
 from diorama.networks.josh3r import JOSH3R, JOSH3R_LICENCE
 from diorama.networks.mast3r import MAST3R_LICENCE, MASt3R
 from diorama.networks.named_weights import licence_told, part_of, source_and_revision
@@ -58,7 +58,7 @@ def loaded(config: WeightsConfig) -> Predictor:
     Raises:
         DioramaError: no weights are named or there, or they do not fit.
     """
-    check_weights(config.source)
+    check_weights("josh3r", config.source)
     device = config.chosen_device
     source, revision = source_and_revision(config.source)
     josh3r = JOSH3R.from_pretrained(part_of(source, "josh3r"), revision=revision, device=device)

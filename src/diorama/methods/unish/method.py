@@ -86,7 +86,7 @@ def reconstruct_unish(
         frame_index=observations.frame_index,
         duplicate=observations.duplicate,
         cameras=_cameras(observations, sampling, believed, per @ world.K, config),
-        people=tuple(person.believed(np.isin(person.frames, sampling.rows)) for person in believed.people),
+        people=tuple(p.believed(np.isin(p.frames, sampling.rows)) for p in believed.people),
         scene=_scene(windows, world, sampling, believed.T_world_camera),
         up=believed.source,
         quality={

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from diorama.methods.unish.network_branch import NetworkBranch
-from diorama.methods.unish.weights_named import check_weights
+from diorama.methods.weights_named import check_weights
 from diorama.networks.named_weights import licence_told, source_and_revision
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH
 
@@ -50,7 +50,7 @@ def load_branch(config: WeightsConfig) -> NetworkBranch:
     Raises:
         DioramaError: no weights, or some that cannot be read.
     """
-    check_weights(config.source)
+    check_weights("unish", config.source)
     assert config.source is not None
     source, revision = source_and_revision(config.source)
     revision = config.revision or revision

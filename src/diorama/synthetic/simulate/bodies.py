@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from diorama.body.detected import landmark_points
 from diorama.body.joints import JOINT_NAMES
 from diorama.body.model import BodyModel
 from diorama.geometry.cameras import project
@@ -19,7 +20,7 @@ from diorama.observations import ObservedBody
 from diorama.reconstruction import Cameras
 from diorama.synthetic.simulate.identities import Identity
 from diorama.synthetic.simulate.noise import correlated, graded, mixed, ranked_tail, stream
-from diorama.synthetic.simulate.seen_person import SeenPerson, landmark_points
+from diorama.synthetic.simulate.seen_person import SeenPerson
 
 
 @dataclass(frozen=True)

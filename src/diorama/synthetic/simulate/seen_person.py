@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from diorama.body import load_body
-from diorama.body.detected import as_detected
-from diorama.body.joints import JOINT_NAMES, KEYPOINT_SETS
-from diorama.body.model import BodyModel, PosedBody, ShapedBody
+from diorama.body.detected import landmark_points
+from diorama.body.model import BodyModel, ShapedBody
 from diorama.geometry.cameras import project
 from diorama.geometry.rotations import matrix_of
 from diorama.geometry.transforms import apply, invert
@@ -105,14 +104,6 @@ def see_person(person: Person, truth: Reconstruction, frames: Frames, joint_set:
         T[:, :3, :3] @ matrix_of(person.global_orient[kept]), np.asarray(person.body_pose[kept], np.float64),
         landmarks, pixels, _boxes(project(surface, K, distortion), size), covered, under,
     )  # fmt: skip
-
-
-def landmark_points(posed: PosedBody, joint_set: str) -> Float[np.ndarray, "frames landmarks 3"]:
-    """The points of a joint set (`joints.KEYPOINT_SETS`) on a posed body, where its detector puts them."""
-    if KEYPOINT_SETS[joint_set] == JOINT_NAMES:
-        return posed.joints.double().numpy()
-    marks = as_detected(posed.shaped.model, joint_set).shaped(posed.shaped.betas).landmarks
-    return posed.points(marks.select(KEYPOINT_SETS[joint_set])).double().numpy()
 
 
 def _boxes(surface: Float[np.ndarray, "n verts 2"], size: tuple[int, int]) -> Float[np.ndarray, "n 4"]:
