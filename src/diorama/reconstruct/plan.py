@@ -62,10 +62,17 @@ _JOSH3R = (
     *PHASES[-2:],
 )
 
+# 12 TFLOP per keyframe (ten pairs, both orders, heads), 5 keyframes per 30 frames, at the same speed; not measured either.
+_SCENE = (
+    PHASES[0],
+    Phase("scene", "MASt3R (CC BY-NC-SA 4.0; slow on a CPU)", (), 10.0, 11.0),
+    *PHASES[3:],
+)
 
-def phases_of(method: str) -> tuple[Phase, ...]:
-    """The steps that a method needs."""
-    return {"unish": _UNISH, "josh3r": _JOSH3R}.get(method, PHASES)
+
+def phases_of(route: str) -> tuple[Phase, ...]:
+    """The steps of a job, by `Options.route`."""
+    return {"unish": _UNISH, "josh3r": _JOSH3R, "scene": _SCENE}.get(route, PHASES)
 
 
 # Seconds per keyframe of MoGe-2's ViT-L at the finest level (3 times those at 1200 patches), ../shared/specs/frontends.md.

@@ -8,11 +8,12 @@ import torch
 
 from diorama.body.anny import load_free_body
 from diorama.errors import DioramaError
+from diorama.frontends.clock_keyframes import keyframes
+from diorama.frontends.patch_windows import window_of
 from diorama.geometry.transforms import apply, invert
 from diorama.methods.carried import shaped_bodies
 from diorama.methods.josh3r.method import Josh3rConfig, reconstruct_josh3r
-from diorama.methods.josh3r.pairs import keyframes, pairs_of, people_in_pairs
-from diorama.methods.josh3r.pictures import window_of
+from diorama.methods.josh3r.pairs import pairs_of, people_in_pairs
 from diorama.methods.josh3r.predicted import PairBatch, predicted_pairs
 from diorama.methods.josh3r.scene_points import ScenePointsConfig
 from diorama.methods.josh3r.sizes import SizesConfig

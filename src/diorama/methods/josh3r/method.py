@@ -20,14 +20,15 @@ from diorama.body import load_body
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.detected import as_detected
 from diorama.errors import DioramaError
+from diorama.frontends.clock_keyframes import keyframes
+from diorama.frontends.patch_windows import Window, as_input, shown_frames, window_of
 from diorama.geometry.cameras import intrinsics
 from diorama.geometry.transforms import apply, interpolate_rigid
 from diorama.methods.backdrop import backdrop_scene
 from diorama.methods.carried import bodies_of, shaped_bodies
 from diorama.methods.josh.checked import checked
 from diorama.methods.josh3r.chaining import VoteConfig, Votes, camera_motion, chain, motion, vote
-from diorama.methods.josh3r.pairs import PairPeople, keyframes, pairs_of, people_in_pairs
-from diorama.methods.josh3r.pictures import Window, as_input, shown_frames, window_of
+from diorama.methods.josh3r.pairs import PairPeople, pairs_of, people_in_pairs
 from diorama.methods.josh3r.pose_graph import PoseGraphConfig, refined_path
 from diorama.methods.josh3r.predicted import PairPlan
 from diorama.methods.josh3r.scene_points import (

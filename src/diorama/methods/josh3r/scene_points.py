@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from diorama.frontends.background_mask import people_mask
+from diorama.frontends.patch_windows import Window
 from diorama.geometry.cameras import pixel_grid
-from diorama.methods.josh3r.pictures import Window
 from diorama.networks.mast3r_head import DenseMaps
 from diorama.observations import Observations
 
