@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from diorama.body import load_body
+from diorama.frontends.clock_keyframes import keyframes
 from diorama.geometry.rotations import matrix_of
 from diorama.geometry.transforms import invert, rigid
 from diorama.methods.josh3r.chaining import VoteConfig, body_placement, camera_motion, chain, vote
-from diorama.methods.josh3r.pairs import keyframes, pairs_of
+from diorama.methods.josh3r.pairs import pairs_of
 from diorama.methods.josh3r.pose_graph import refined_path
 from diorama.synthetic.sequences import build_sequence
 from diorama.synthetic.suites import suite

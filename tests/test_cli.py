@@ -77,6 +77,8 @@ def test_quiet_is_quiet(capsys, monkeypatch, video, tmp_path):
         ("reconstruct", "{video}", "-o", "out", "--method", "magic"),
         ("reconstruct", "{video}", "-o", "out", "--method", "unish"),
         ("reconstruct", "{video}", "-o", "out", "--method", "unish", "--weights", "no/such/file"),
+        ("reconstruct", "{video}", "-o", "out", "--method", "josh3r"),
+        ("reconstruct", "{video}", "-o", "out", "--method", "josh3r", "--weights", "no/such/file"),
         ("reconstruct", "{video}", "-o", "out", "--weights", "owner/name"),
         ("reconstruct", "{video}", "-o", "out", "--depth", "missing"),
         ("reconstruct", "{video}", "-o", "out", "--depth", "moge2:missing.pt"),

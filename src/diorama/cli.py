@@ -29,6 +29,7 @@ def reconstruct(
     fov: float | None = None,
     stature: tuple[str, ...] = (),
     depth: str | None = None,
+    scene: str | None = None,
     overlay: bool = True,
     weights: str | None = None,
     quiet: bool = False,
@@ -47,6 +48,8 @@ def reconstruct(
         stature: Known heights in metres by the id of the person: 1=1.85 2=1.60
         depth: Metric depth of keyframes: a folder of depth maps (docs/depth.md), or moge2:PATH with a file, folder or hub
             repository (owner/name) of MoGe-2's weights.
+        scene: Cameras, depth and matches by a network, for josh: mast3r:PATH with a file, folder or hub repository of
+            MASt3R's weights (CC BY-NC-SA 4.0; docs/mast3r.md).
         overlay: Also write overlay.mp4, the bodies over the video.
         weights: Of the method's network: file, folder, or OWNER/NAME[@REVISION] of the Hugging Face hub.
         quiet: Say nothing but warnings and errors.
@@ -56,7 +59,7 @@ def reconstruct(
 
     result = reconstruct(
         video, method=method, out=out, shot=shot, focal=focal, fov=fov, stature=parse_statures(stature),
-        depth=depth, overlay=overlay, weights=weights, progress=not quiet,
+        depth=depth, scene=scene, overlay=overlay, weights=weights, progress=not quiet,
     )  # fmt: skip
     if not quiet:
         from diorama.reconstruct.report import card_text, how_to_look

@@ -21,6 +21,7 @@ from evaluated_world import FRAMES, people_pixels
 from fake_stages import FakeStages
 from random_weights import shaken
 from simulated_world import simulated_world
+from tiny_networks import josh3r_weights
 from tiny_videos import moving, write_video
 
 
@@ -85,19 +86,33 @@ def test_methods_of_a_video_share_its_finished_steps(monkeypatch, free_body, tmp
         assert len(observations_in(tmp_path / "out").tracks.people) == len(world.people) == 1
 
 
-def test_a_network_is_run_on_videos_with_the_weights_that_are_told(monkeypatch, free_body, tmp_path):
-    weights = tmp_path / "weights"
+def unish_weights(folder, seed=0):
     torch.manual_seed(0)
-    shaken(UniSH(UniSHConfig.tiny())).save(weights, licence="CC0-1.0 (random numbers)")
+    shaken(UniSH(UniSHConfig.tiny()), seed=seed).save(folder, licence="CC0-1.0 (random numbers)")
+
+
+def _first_rows(body, count):
+    names = ("frames", "global_orient", "body_pose", "transl", "focal", "residual_px", "confidence")
+    return replace(body, **{name: getattr(body, name)[:count] for name in names})
+
+
+@pytest.mark.parametrize(("name", "saved"), [("unish", unish_weights), ("josh3r", josh3r_weights)])
+def test_a_network_is_run_on_videos_with_the_weights_that_are_told(seen, monkeypatch, tmp_path, name, saved):
+    weights = tmp_path / "weights"
+    saved(weights)
     FakeStages(kind="translating").install(monkeypatch, pipeline)
+    bodies = replace(seen[1].bodies, people=(_first_rows(seen[1].bodies.people[0], 6),))
+    monkeypatch.setattr(pipeline, "fit_bodies", lambda *_, **__: bodies)
     inputs = Inputs(exact_truth(simulated_world("walk", FRAMES)[0]), video=write_video(tmp_path / "a.mp4", moving(6)))
-    method = chosen_methods(("unish",), {"unish": str(weights)})["unish"]
+    method = chosen_methods((name,), {name: str(weights)})[name]
     world = method.run(inputs, tmp_path / "out")
-    assert world.provenance["method"] == "unish" and len(world.people) == 1
+    assert world.provenance["method"] == name and len(world.people) == 1
     before = json.dumps(method.configuration())
     assert str(weights) in before
-    shaken(UniSH(UniSHConfig.tiny()), seed=1).save(weights, licence="CC0-1.0 (random numbers)")
+    saved(weights, 1)
     assert json.dumps(method.configuration()) != before
+    with pytest.raises(DioramaError):
+        method.run(replace(inputs, video=None, observations=seen[1]), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +120,8 @@ def test_a_network_is_run_on_videos_with_the_weights_that_are_told(monkeypatch, 
     [
         (("unish",), {}, "--weights with a file"),
         (("unish",), {"unish": "no/such/weights"}, "no such weights"),
+        (("josh3r",), {}, "JOSH3R's weights are not part"),
+        (("josh3r",), {"josh3r": "no/such/weights"}, "no such weights"),
         (("default",), {"unish": "weights"}, "not run"),
         (("josh",), {"josh": "weights"}, "not run"),
     ],

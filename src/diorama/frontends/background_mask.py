@@ -31,6 +31,8 @@ def _add(out: np.ndarray, person: Track, at: int, size: tuple[int, int], source_
     if person.masks is not None:
         out |= person.masks.full(at, size).astype(np.uint8)
         return
+    if not np.isfinite(person.boxes[at]).all():
+        return
     scale = np.array([size[0] / source_size[0], size[1] / source_size[1]] * 2)
     x0, y0, x1, y1 = np.clip(np.round(person.boxes[at] * scale), 0, [*size, *size]).astype(int)
     out[y0:y1, x0:x1] = 1

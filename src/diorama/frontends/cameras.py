@@ -75,6 +75,18 @@ def estimate_cameras(
     return SeenCameras(_turning(video, verdict, turning, unit, background))
 
 
+def lens_only(video: Video, config: CamerasConfig) -> ObservedCameras:
+    """Only the lens, given or assumed, for methods that find the motion of the camera themselves: it stands at the origin.
+
+    Raises:
+        DioramaError: both or absurd `focal` and `fov`.
+    """
+    given = given_focal(video, config)
+    told = () if given else ("nobody looked for the focal length; it is assumed",)
+    still = _static(video, Verdict("static", {"anchor_shift_px": float("nan")}), given, config)
+    return replace(still, source=Source("lens", notes=("identity",)), evidence={}, warnings=told)
+
+
 def given_focal(video: Video, config: CamerasConfig) -> float | None:
     """The focal length in px that the user gave, if any.
 

@@ -74,7 +74,7 @@ def _matched_pairs(found: SegmentMap, config: MapMatchConfig) -> dict[tuple[int,
             _, at_i, at_j = np.intersect1d(points_i, points_j, return_indices=True)
             one, two = seen[i][at_i], seen[j][at_j]
             confidence = 1 / (1 + (miss[one] ** 2 + miss[two] ** 2) / (2 * config.scale_px**2))
-            kept = _best_spread(found.seen_xy[one], confidence, max(found.size) / config.cells, config.per_pair)
+            kept = best_spread(found.seen_xy[one], confidence, max(found.size) / config.cells, config.per_pair)
             if len(kept):
                 pair = _Pair(found.seen_xy[one[kept]], found.seen_xy[two[kept]], confidence[kept])
                 pairs[int(found.rows[i]), int(found.rows[j])] = pair
@@ -92,7 +92,7 @@ def _misses(found: SegmentMap) -> Float[np.ndarray, " n"]:
     return miss
 
 
-def _best_spread(
+def best_spread(
     xy: Float[np.ndarray, "n 2"], confidence: Float[np.ndarray, " n"], cell: float, most: int
 ) -> Int[np.ndarray, " kept"]:
     """At most `most` rows: first the most confident of every square cell of `cell` px, then every second one, ..."""

@@ -174,10 +174,22 @@ class MASt3R(nn.Module):
 
     def maps(self, side: SideTokens, which: int, *, descriptors: bool = True) -> DenseMaps:
         """Points, confidences and descriptors of side 1 or 2 (`which`); a third of the cost is descriptors."""
-        head = {1: self.downstream_head1, 2: self.downstream_head2}[which]
         with full_precision(side.last):
-            kind = next(head.parameters()).dtype
-            return head([tap.to(kind) for tap in side.taps], side.grid, descriptors=descriptors)
+            head, taps = self._read_by(side, which)
+            return head(taps, side.grid, descriptors=descriptors)
+
+    def descriptors(
+        self, side: SideTokens, which: int
+    ) -> tuple[Float[Tensor, "pairs height width channels"], Float[Tensor, "pairs height width"]]:
+        """Only the descriptors of side 1 or 2 (`which`) and their confidences, for matches."""
+        with full_precision(side.last):
+            head, taps = self._read_by(side, which)
+            return head.local(taps, side.grid)
+
+    def _read_by(self, side: SideTokens, which: int) -> tuple[PairHead, list[Tensor]]:
+        head = {1: self.downstream_head1, 2: self.downstream_head2}[which]
+        kind = next(head.parameters()).dtype
+        return head, [tap.to(kind) for tap in side.taps]
 
     def forward(
         self, image1: Float[Tensor, "pairs 3 height1 width1"], image2: Float[Tensor, "pairs 3 height2 width2"]

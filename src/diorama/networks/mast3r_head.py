@@ -69,9 +69,15 @@ class PairHead(nn.Module):
         points, conf = radial_points(maps[..., :3]), 1 + maps[..., 3].exp()
         if not descriptors:
             return DenseMaps(points, conf, None, None)
+        return DenseMaps(points, conf, *self.local(taps, grid))
+
+    def local(
+        self, taps: Sequence[Float[Tensor, "pairs tokens _"]], grid: tuple[int, int]
+    ) -> tuple[Float[Tensor, "pairs height width channels"], Float[Tensor, "pairs height width"]]:
+        """Only descriptors and their confidences, a third of the cost."""
         numbers = self.head_local_features(torch.cat([taps[0], taps[-1]], -1))
         local = _exact(pixel_shuffle(numbers.transpose(1, 2).unflatten(2, grid), self.patch))
-        return DenseMaps(points, conf, unit(local[..., :-1]), local[..., -1].exp())
+        return unit(local[..., :-1]), local[..., -1].exp()
 
 
 def radial_points(raw: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:

@@ -26,6 +26,7 @@ def reconstruct(
     fov: float | None = None,
     stature: Mapping[int, float] | None = None,
     depth: str | Path | None = None,
+    scene: str | None = None,
     overlay: bool = True,
     weights: str | Path | None = None,
     progress: bool = True,
@@ -43,8 +44,11 @@ def reconstruct(
         stature: height in metres of the people whose height is known, by id.
         depth: metric depth of keyframes: a folder of depth maps (docs/depth.md), or "moge2:" and a file, folder or hub
             repository of MoGe-2's weights.
+        scene: "mast3r:" and a file, folder or hub repository of MASt3R's weights: cameras, depth and matches for JOSH
+            come from that network instead of the embedded front ends (docs/mast3r.md).
         overlay: also write `overlay.mp4`.
-        weights: of the network of method "unish": file, folder, or repository of the Hugging Face hub (docs/unish.md).
+        weights: of the networks of method "unish" or "josh3r": file, folder, or repository of the Hugging Face hub
+            (docs/unish.md, docs/josh3r.md).
         progress: show progress bars where a terminal watches.
 
     Raises:
@@ -52,7 +56,7 @@ def reconstruct(
     """
     options = Options(
         method, shot, focal, fov, dict(stature or {}), overlay,
-        weights=None if weights is None else str(weights), depth=None if depth is None else str(depth),
+        weights=None if weights is None else str(weights), depth=None if depth is None else str(depth), scene=scene,
     )  # fmt: skip
     store = StepStore(None if out is None else Path(out))
     taken = open_or_recall(Path(video), shot, store)

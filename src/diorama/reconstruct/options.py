@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from diorama.errors import DioramaError
 from diorama.frontends.depth_source import parse_depth_source
+from diorama.frontends.scene_source import parse_scene_source
 from diorama.methods.weights_named import NETWORKS, check_weights
 
 METHODS = ("josh", "share", "unish", "josh3r")
@@ -18,7 +19,7 @@ class Options:
 
     `focal` px of the upright source video, `fov` horizontal degrees, `stature` metres by id; `weights` of the method's
     network: file, folder, or repository of the Hugging Face hub; `depth` a folder of depth maps or "moge2:" and MoGe-2's
-    weights.
+    weights; `scene` "mast3r:" and MASt3R's weights, for JOSH.
     """
 
     method: str = "auto"
@@ -29,6 +30,7 @@ class Options:
     overlay: bool = True
     weights: str | None = None
     depth: str | None = None
+    scene: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in ("auto", *METHODS):
@@ -56,11 +58,27 @@ class Options:
             raise DioramaError("not a field of view", where=f"--fov {self.fov:g}", fix="give degrees, such as 60")
         if self.depth is not None:
             parse_depth_source(self.depth)
+        if self.scene is not None:
+            self._check_scene(self.scene)
         for id, height in self.stature.items():
             if not 0.4 <= height <= 2.6:
                 raise DioramaError(
                     "not a height of a person", where=f"--stature {id}={height:g}", fix="give metres, such as 1=1.85"
                 )
+
+    def _check_scene(self, scene: str) -> None:
+        if self.method not in ("auto", "josh"):
+            raise DioramaError(
+                f"{self.method} takes no scene of others", where="--scene", fix="leave it out, or use --method josh"
+            )
+        if self.depth is not None:
+            raise DioramaError("two sources of depth", where="--scene and --depth", fix="give one of them")
+        parse_scene_source(scene)
+
+    @property
+    def route(self) -> str:
+        """Which steps the job has: the method's, or "scene" where a network tells cameras, depth and matches."""
+        return "scene" if self.scene is not None else self.chosen_method
 
     @property
     def chosen_method(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import diorama
 from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
-from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal
+from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal, lens_only
 from diorama.frontends.dense import DenseConfig, triangulate_scene
 from diorama.frontends.given_depth import (
     GivenDepthConfig,
@@ -24,9 +24,14 @@ from diorama.frontends.given_depth import (
     prepare_given_depth,
     seen_depth,
 )
+from diorama.frontends.mast3r_scene import observe_mast3r_scene, prepare_mast3r_scene
 from diorama.frontends.people import PeopleConfig, track_people
+from diorama.methods.josh.chained import with_chained_cameras
+from diorama.methods.josh.checked import checked
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
 from diorama.methods.josh3r.method import Josh3rConfig, reconstruct_josh3r
+from diorama.methods.josh3r.sizes import SizesConfig
+from diorama.methods.josh3r.weights import WeightsConfig as Josh3rWeights
 from diorama.methods.placing import PlacingConfig
 from diorama.methods.scale import ScaleConfig
 from diorama.methods.share.config import ShareConfig
@@ -34,9 +39,9 @@ from diorama.methods.share.method import reconstruct_share
 from diorama.methods.share.size_config import SizeConfig
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.weights import WeightsConfig
-from diorama.methods.weights_named import stamp_of
 from diorama.models import MODELS
-from diorama.observations import Bodies, Observations, Source, Tracks
+from diorama.networks.named_weights import stamp_of
+from diorama.observations import Bodies, Depth, Matches, Observations, ObservedCameras, Source, Tracks
 from diorama.quality import draw_card, quality_card
 from diorama.reconstruct.options import Options
 from diorama.reconstruct.plan import Plan, phases_of, with_given_depth
@@ -51,24 +56,29 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 CARD, OVERLAY = "quality.png", "overlay.mp4"
 
-# Which steps each step reads; what is not named here cannot invalidate it.
-NEEDS: dict[str, tuple[str, ...]] = {
+# What is seen, in which order, before the method believes anything; networks of its own see for themselves.
+_EMBEDDED = ("tracks", "cameras", "depth", "bodies")
+_OBSERVED = {
+    "unish": ("tracks",),
+    "josh3r": ("tracks", "lens", "bodies"),
+    "scene": ("tracks", "scene", "bodies"),
+}
+# Which of these steps each reads, where they are there; what is not named here cannot invalidate it.
+_READS = {
     "tracks": ("scan",),
+    "lens": ("scan",),
     "cameras": ("scan", "tracks"),
     "depth": ("scan", "tracks", "cameras"),
-    "bodies": ("scan", "tracks", "cameras"),
-    "method": ("scan", "tracks", "cameras", "depth", "bodies"),
-    "result": ("scan", "tracks", "cameras", "depth", "bodies", "method"),
-    "overlay": ("scan", "method"),
+    "scene": ("scan", "tracks"),
+    "bodies": ("scan", "tracks", "lens", "cameras", "scene"),
 }
-# What a method with a network of its own does not ask for.
-_LEFT_OUT = {"unish": ("cameras", "depth", "bodies"), "josh3r": ("depth",)}
 
 
-def needs_of(method: str) -> dict[str, tuple[str, ...]]:
-    """The steps of a job with this method, and what each reads."""
-    out = _LEFT_OUT.get(method, ())
-    return {name: tuple(need for need in NEEDS[name] if need not in out) for name in NEEDS if name not in out}
+def needs_of(route: str) -> dict[str, tuple[str, ...]]:
+    """The steps of a job with this route (`Options.route`), and what each reads."""
+    every = ("scan", *_OBSERVED.get(route, _EMBEDDED))
+    needs = {step: tuple(need for need in _READS[step] if need in every) for step in every[1:]}
+    return {**needs, "method": every, "result": (*every, "method"), "overlay": ("scan", "method")}
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,14 @@ class DepthConfig:
 
 def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[str, Any]:
     """The configuration of every step that the user's options ask for; `given` is the depth of `options.depth`."""
+    cameras = CamerasConfig(focal=options.focal, fov=options.fov)
+    own: dict[str, dict[str, Any]] = {"josh3r": {"lens": cameras}}
+    if options.scene is not None:
+        own["scene"] = {"scene": prepare_mast3r_scene(options.scene)}
     return {
         "tracks": PeopleConfig(threads=thread_count()),
-        "cameras": CamerasConfig(focal=options.focal, fov=options.fov),
+        **own.get(options.route, {}),
+        "cameras": cameras,
         "depth": DepthConfig(given=given),
         "bodies": BodiesConfig(),
         "method": _method_config(options),
@@ -105,7 +120,8 @@ def _method_config(options: Options) -> JoshConfig | UnishConfig | ShareConfig |
     share = ShareConfig(sizes=SizeConfig(told=stature))
     if options.chosen_method == "josh3r":
         assert options.weights is not None
-        return Josh3rConfig(options.weights, stamp=stamp_of(options.weights), stature=stature)
+        weights = Josh3rWeights(options.weights, stamp=stamp_of(options.weights))
+        return Josh3rConfig(weights, sizes=SizesConfig(stature))
     if options.chosen_method == "unish":
         assert options.weights is not None
         return UnishConfig(WeightsConfig(options.weights, stamp=stamp_of(options.weights)), stature=stature)
@@ -115,8 +131,10 @@ def _method_config(options: Options) -> JoshConfig | UnishConfig | ShareConfig |
 
 
 def _with_focal(configs: dict[str, Any], focal: float | None) -> dict[str, Any]:
-    """UniSH's network is told a known focal length itself, since nobody estimates cameras before it."""
+    """Networks of scenes are told a known focal length themselves, since nobody estimates cameras before them."""
     method = configs["method"]
+    if "scene" in configs:
+        return {**configs, "scene": dataclasses.replace(configs["scene"], focal=focal)}
     if not isinstance(method, UnishConfig):
         return configs
     weights = dataclasses.replace(method.weights, focal=focal)
@@ -129,6 +147,7 @@ class Job:
 
     video: Video
     method: str
+    route: str
     configs: dict[str, Any]
     store: StepStore
     plan: Plan
@@ -138,7 +157,7 @@ class Job:
         """The result of a step: read if it is finished, else computed and kept."""
         if self.store.folder is None:
             return self._timed(name, compute)
-        key = self.store.key(name, self.configs[name], needs_of(self.method)[name])
+        key = self.store.key(name, self.configs[name], needs_of(self.route)[name])
         if finished := self.store.find(name, key):
             self.seconds[name] = finished.seconds
             logger.info("%s", self.plan.reused_line(name))
@@ -152,7 +171,7 @@ class Job:
 
     def files_step(self, name: str, compute: Callable[[], tuple[Path, ...]]) -> None:
         """A step whose result is files of the output folder; skipped if they are whole and of the same key."""
-        key = self.store.key(name, self.configs[name], needs_of(self.method)[name])
+        key = self.store.key(name, self.configs[name], needs_of(self.route)[name])
         if finished := self.store.find(name, key):
             self.seconds[name] = finished.seconds
             logger.info("%s", self.plan.reused_line(name))
@@ -170,10 +189,10 @@ class Job:
         return result
 
 
-def finished_steps(store: StepStore, configs: dict[str, Any], method: str) -> frozenset[str]:
+def finished_steps(store: StepStore, configs: dict[str, Any], route: str) -> frozenset[str]:
     """The steps that a run with these configurations will reuse."""
     done: set[str] = {SCAN} if SCAN in store.contents else set()
-    for name, needs in needs_of(method).items():
+    for name, needs in needs_of(route).items():
         if set(needs) <= done and store.find(name, store.key(name, configs[name], needs)):
             done.add(name)
     return frozenset(done)
@@ -185,10 +204,10 @@ def run(video: Video, options: Options, store: StepStore, *, progress: bool = Tr
     configs = configs_of(options, given)
     # An absurd focal length is refused now, not after the people have been tracked.
     configs = _with_focal(configs, given_focal(video, configs["cameras"]))
-    method = options.chosen_method
-    phases = tuple(p for p in phases_of(method) if p.name != "overlay" or (options.overlay and store.folder))
+    route = options.route
+    phases = tuple(p for p in phases_of(route) if p.name != "overlay" or (options.overlay and store.folder))
     phases = tuple(with_given_depth(p, given) if p.name == "depth" and given else p for p in phases)
-    plan = Plan(video, MODELS, finished_steps(store, configs, method), phases)
+    plan = Plan(video, MODELS, finished_steps(store, configs, route), phases)
     logger.info("%s", plan.text())
     if not plan.all_reused:
         prepare_models(plan)
@@ -197,7 +216,7 @@ def run(video: Video, options: Options, store: StepStore, *, progress: bool = Tr
         store.clear_temporaries()
         if SCAN not in store.contents:
             _keep_scan(video, options, store)
-    job = Job(video, method, configs, store, plan)
+    job = Job(video, options.chosen_method, route, configs, store, plan)
     observations = observe(job, progress=progress)
     _warn_of_strangers(options, observations)
     believed = job.step(
@@ -243,21 +262,53 @@ def observe(job: Job, *, progress: bool) -> Observations:
     video = job.video
     tracks = job.step("tracks", Tracks, lambda: track_people(video, job.configs["tracks"], progress=progress))
     frame_index = np.arange(len(video)) + video.first_frame
-    if "cameras" not in needs_of(job.method):
-        return Observations(video.width, video.height, video.times, frame_index, video.duplicate, tracks=tracks)
+    seen = Observations(video.width, video.height, video.times, frame_index, video.duplicate, tracks=tracks)
+    steps = needs_of(job.route)
+    if "bodies" not in steps:
+        return seen
+    if "lens" in steps:
+        lens = job.step("lens", ObservedCameras, lambda: lens_only(video, job.configs["lens"]))
+        return _with_bodies(job, dataclasses.replace(seen, cameras=lens), progress=progress)
+    if "scene" in steps:
+        scene = job.step("scene", SeenScene, lambda: _scene(job, seen, progress=progress))
+        logger.info("camera: %s, focal length %s", scene.cameras.kind, scene.cameras.focal_source)
+        return _with_bodies(
+            job, dataclasses.replace(seen, **{name: getattr(scene, name) for name in _OF_SCENE}), progress=progress
+        )
     filmed = job.step(
         "cameras", SeenCameras, lambda: estimate_cameras(video, tracks, job.configs["cameras"], progress=progress)
     )
     logger.info("camera: %s, focal length %s", filmed.cameras.kind, filmed.cameras.focal_source)
-    depth = SeenDepth()
-    if "depth" in needs_of(job.method):
-        depth = job.step("depth", SeenDepth, lambda: _depth(job, tracks, filmed, progress=progress))
-    seen = Observations(
-        video.width, video.height, video.times, frame_index, video.duplicate,
-        tracks=tracks, depth=depth.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=depth.prior,
-    )  # fmt: skip
+    depth = job.step("depth", SeenDepth, lambda: _depth(job, tracks, filmed, progress=progress))
+    seen = dataclasses.replace(
+        seen, depth=depth.depth, matches=filmed.matches, cameras=filmed.cameras, depth_prior=depth.prior
+    )
+    return _with_bodies(job, seen, progress=progress)
+
+
+def _with_bodies(job: Job, seen: Observations, *, progress: bool) -> Observations:
     bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
     return dataclasses.replace(seen, bodies=bodies)
+
+
+@dataclass(frozen=True)
+class SeenScene:
+    """What a network of scenes saw: depth and matches of keyframes, and the cameras chained from them."""
+
+    depth: Depth
+    matches: Matches | None
+    cameras: ObservedCameras
+
+
+_OF_SCENE = ("depth", "matches", "cameras")
+
+
+def _scene(job: Job, seen: Observations, *, progress: bool) -> SeenScene:
+    found = observe_mast3r_scene(job.video, seen.tracks, job.configs["scene"], progress=progress)
+    chained = with_chained_cameras(checked(dataclasses.replace(seen, depth=found.depth, matches=found.matches)))
+    assert chained.cameras is not None
+    cameras = dataclasses.replace(chained.cameras, focal_source=found.focal_source)
+    return SeenScene(chained.depth or found.depth, chained.matches, cameras)
 
 
 def _depth(job: Job, tracks: Tracks, filmed: SeenCameras, *, progress: bool) -> SeenDepth:
@@ -337,9 +388,9 @@ def with_card(believed: Reconstruction, observations: Observations, job: Job) ->
 
 
 def _weights_of(believed: Reconstruction) -> list[dict[str, Any]]:
-    """What a method with a network of its own says of its weights."""
-    weights = believed.provenance.get("weights")
-    return [weights] if weights else []
+    """What a method with networks of its own says of their weights."""
+    weights = believed.provenance.get("weights") or []
+    return [weights] if isinstance(weights, dict) else list(weights)
 
 
 def _credits(observations: Observations) -> list[dict[str, Any]]:

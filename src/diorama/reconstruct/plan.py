@@ -52,19 +52,27 @@ _UNISH = (
 )
 
 
-# 5 keyframes per second, one pair each: 12 s per pair of 512x288 on 2 cores, from the 2.4 s measured for one of 128x96 by
-# pixels (encoder and decoders grow a little faster). A GPU is faster than the video.
+# Cameras come out of people's motions. 0.79 TFLOP per pair with three people (docs/josh3r_networks.md), 5 pairs per 30
+# frames, at the 0.18 TFLOP/s that UniSH's networks reached on 2 quiet cores: not measured itself. A GPU needs seconds.
 _JOSH3R = (
-    *PHASES[:2],
+    PHASES[0],
+    Phase("lens", "focal length: given or assumed"),
     PHASES[3],
-    Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 15.0, 2.0),
+    Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 10.0, 0.75),
     *PHASES[-2:],
 )
 
+# 12 TFLOP per keyframe (ten pairs, both orders, heads), 5 keyframes per 30 frames, at the same speed; not measured either.
+_SCENE = (
+    PHASES[0],
+    Phase("scene", "MASt3R (CC BY-NC-SA 4.0; slow on a CPU)", (), 10.0, 11.0),
+    *PHASES[3:],
+)
 
-def phases_of(method: str) -> tuple[Phase, ...]:
-    """The steps that a method needs."""
-    return {"unish": _UNISH, "josh3r": _JOSH3R}.get(method, PHASES)
+
+def phases_of(route: str) -> tuple[Phase, ...]:
+    """The steps of a job, by `Options.route`."""
+    return {"unish": _UNISH, "josh3r": _JOSH3R, "scene": _SCENE}.get(route, PHASES)
 
 
 # Seconds per keyframe of MoGe-2's ViT-L at the finest level (3 times those at 1200 patches), ../shared/specs/frontends.md.

@@ -8,12 +8,15 @@ import torch
 
 from diorama.body.anny import load_free_body
 from diorama.errors import DioramaError
+from diorama.frontends.clock_keyframes import keyframes
+from diorama.frontends.patch_windows import window_of
 from diorama.geometry.transforms import apply, invert
 from diorama.methods.carried import shaped_bodies
 from diorama.methods.josh3r.method import Josh3rConfig, reconstruct_josh3r
-from diorama.methods.josh3r.pairs import keyframes, pairs_of, people_in_pairs
-from diorama.methods.josh3r.pictures import window_of
+from diorama.methods.josh3r.pairs import pairs_of, people_in_pairs
 from diorama.methods.josh3r.predicted import PairBatch, predicted_pairs
+from diorama.methods.josh3r.scene_points import ScenePointsConfig
+from diorama.methods.josh3r.sizes import SizesConfig
 from diorama.networks.josh3r import JOSH3R, JOSH3RConfig
 from diorama.networks.mast3r import MASt3R, MASt3RConfig
 from diorama.networks.mast3r_head import DenseMaps
@@ -25,7 +28,7 @@ from simulated_world import simulated_world
 from tiny_videos import moving, write_video
 
 FRAMES = 34
-CONFIG = Josh3rConfig(longest=96, kept=3)
+CONFIG = Josh3rConfig(longest=96, points=ScenePointsConfig(every=3))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_points_are_scaled_and_carried_and_people_left_out(world, video):
     places = apply(cameras[keys], np.broadcast_to([0, 0, 3.0], (len(keys), 3)))
     assert len(found.points_world) > 100
     away = np.linalg.norm(found.points_world[:, None] - places[::3], axis=-1).min(1)
-    assert away.max() < 1e-6
+    assert away.max() < 1e-5  # results keep points in float32
     everywhere = reconstruct_josh3r(
         video, replace(seen, tracks=None), CONFIG, perfect(truth, replace(seen, tracks=None))
     )
@@ -143,21 +146,63 @@ def test_a_stretch_without_people_is_not_registered(world, video):
     assert found.cameras.registered[-3:].all()
 
 
+def test_the_world_is_upright_on_its_floor_with_contacts(world, video):
+    truth, seen = world
+    found = reconstruct_josh3r(video, seen, CONFIG, perfect(truth, seen))
+    level = truth.cameras.T_world_camera[0, :3, :3] @ found.cameras.T_world_camera[0, :3, :3].T
+    assert level[2, 2] > np.cos(np.radians(1.0))
+    assert abs(found.cameras.T_world_camera[0, 2, 3] - truth.cameras.T_world_camera[0, 2, 3]) < 0.05
+    for person, true in zip(found.people, truth.people, strict=True):
+        assert person.contact_sites and (person.contacts > 0.5).any() and person.id == true.id
+    assert len(found.scene.people_points) and found.up.startswith("estimated")
+
+
+def test_sizes_come_from_told_heights_the_network_or_a_prior(world, video):
+    """Bodies of the embedded front end do not know their size: the network's distance draws them to it."""
+    truth, seen = world
+    told = dict.fromkeys((p.id for p in truth.people), 1.9)
+    blind = replace(seen, bodies=replace(seen.bodies, source=replace(seen.bodies.source, frontend="fit_bodies")))
+    people = perfect(truth, seen)
+
+    def far(frames, plan):
+        for batch in people(frames, plan):
+            human = batch.human | {f"trans_{side}": 1.1 * _pelvis(truth, seen, side) for side in (1, 2)}
+            yield replace(batch, human=human)
+
+    def statures(observations, sizes):
+        found = reconstruct_josh3r(video, observations, replace(CONFIG, sizes=sizes), far)
+        return found.quality["statures_m"]
+
+    own = statures(seen, SizesConfig())
+    network = SizesConfig(adult_sigma=1e3)
+    for id, stature in statures(blind, network).items():
+        assert stature == pytest.approx(1.1 * own[id], rel=1e-3)
+    for stature in statures(blind, SizesConfig(distance_sigma=1e3)).values():
+        assert stature == pytest.approx(1.70, rel=1e-3)
+    assert set(statures(seen, SizesConfig(told)).values()) == {1.9}
+
+
+def _pelvis(truth, seen, side):
+    keys = keyframes(seen.times, seen.duplicate, CONFIG.interval)
+    people = people_in_pairs(seen, shaped_bodies(seen), keys, pairs_of(len(keys), (1,)), truth.cameras.K)
+    return torch.from_numpy((people.placed_1, people.placed_2)[side - 1][:, :3, 3].copy())
+
+
 def test_networks_run_through(world, video):
     """Random weights: the path means nothing, but it is finite and rotations are rotations."""
     _, seen = world
     base, own = shaken(MASt3R(MASt3RConfig.tiny())), JOSH3R(JOSH3RConfig.tiny()).eval()
     for crop in (1.0, 0.5):
-        config = replace(CONFIG, crop=crop, confidence=0.0)
+        config = replace(CONFIG, crop=crop, points=ScenePointsConfig(confidence=0.0, most=700))
         found = reconstruct_josh3r(video, seen, config, lambda f, plan: predicted_pairs(base, own, f, plan, batch=3))
         T = found.cameras.T_world_camera
         assert np.isfinite(T).all() and np.allclose(np.linalg.det(T[:, :3, :3]), 1)
-        assert np.isfinite(found.scene.points_world).all() and len(found.scene.points_world)
+        assert np.isfinite(found.scene.points_world).all() and 0 < len(found.scene.points_world) <= 700
 
 
 def test_what_is_missing_is_said(world, video):
     _, seen = world
-    with pytest.raises(DioramaError, match="needs weights"):
+    with pytest.raises(DioramaError, match="JOSH3R's weights"):
         reconstruct_josh3r(video, seen, CONFIG)
     with pytest.raises(DioramaError, match="no pictures"):
         reconstruct_josh3r(None, seen, CONFIG)

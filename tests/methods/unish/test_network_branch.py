@@ -1,6 +1,5 @@
 """The tiny network in its place: the same numbers as `UniSH.infer`, several people, nobody, and a whole video."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,9 @@ from diorama.errors import DioramaError
 from diorama.methods.unish.method import UnishConfig, reconstruct_unish
 from diorama.methods.unish.network_branch import NetworkBranch
 from diorama.methods.unish.pictures import SeenPerson, Window
-from diorama.methods.unish.weights import WeightsConfig, licence_of, load_branch
+from diorama.methods.unish.weights import WeightsConfig, load_branch
 from diorama.methods.unish.windows import Layout, WindowConfig
-from diorama.methods.weights_named import source_and_revision, stamp_of
-from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH, UniSHConfig
+from diorama.networks.unish import InferOptions, UniSH, UniSHConfig
 from diorama.observations import MaskStack, Observations, Source, Track, Tracks
 from diorama.reconstruction import load
 from diorama.video import open_video
@@ -190,13 +188,6 @@ def test_a_video_becomes_a_saved_world(free_body, weights, tmp_path, size):
     assert again.provenance["bodies"]["2"]["smpl_betas"] == world.provenance["bodies"]["2"]["smpl_betas"]
 
 
-def test_weights_say_whose_they_are(weights, tmp_path):
-    assert licence_of(str(weights)) == licence_of(str(weights / "model.safetensors")) == LICENCE
-    assert licence_of("owner/name") == UNISH_LICENCE
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "other"}))
-    assert licence_of(str(tmp_path)) == UNISH_LICENCE
-    assert source_and_revision("owner/name@v1") == ("owner/name", "v1")
-    assert source_and_revision(str(weights)) == (str(weights), None) == source_and_revision(f"{weights}@")
-    assert stamp_of("owner/name") == "" and "model.safetensors" in stamp_of(str(weights))
+def test_weights_that_are_nowhere_are_refused():
     with pytest.raises(DioramaError, match="--weights"):
         load_branch(WeightsConfig("no/such/weights"))

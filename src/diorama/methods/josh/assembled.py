@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.geometry.cameras import project, scale_focal
 from diorama.geometry.transforms import apply, invert, move_cameras
 from diorama.methods.backdrop import BackdropConfig, backdrop_scene, measured_scene
@@ -18,7 +17,7 @@ from diorama.methods.people_surface import with_people_points
 from diorama.methods.placed_person import PlacedPerson
 from diorama.methods.placing import Placing
 from diorama.observations import Depth, Observations
-from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
+from diorama.reconstruction import Cameras, Reconstruction, Scene
 from diorama.video import Video
 
 
@@ -45,7 +44,7 @@ def assembled(video: Video | None, world: World, backdrop: BackdropConfig) -> Re
         K=seen.K, T_world_camera=T, distortion=seen.distortion, registered=seen.registered,
         width=world.observations.width, height=world.observations.height, focal_source=seen.focal_source, kind=seen.kind,
     )  # fmt: skip
-    believed = tuple(_person(p.moved(level, lift)) for p in world.people)
+    believed = tuple(p.moved(level, lift).believed(np.ones(len(p.frames), bool)) for p in world.people)
     scene = _scene(video, world, cameras, backdrop)
     return Reconstruction(
         times=world.observations.times, frame_index=world.observations.frame_index,
@@ -169,13 +168,3 @@ def _metres_per_unit(world: World) -> float:
         for T in (seen.T_world_camera, world.T_world_camera)
     ]
     return float(far[1] / far[0]) if far[0] > 0 else first
-
-
-def _person(person: PlacedPerson) -> Person:
-    orient, pose = person.vectors()
-    return Person(
-        id=person.id, frames=person.frames, body=person.model.name, gender=person.gender, betas=person.betas[0].numpy(),
-        global_orient=orient, body_pose=pose, transl=person.transl.numpy(), joints_world=person.joints_world(),
-        contacts=person.contacts, contact_sites=CONTACT_SITE_NAMES, observed=np.ones(len(person.frames), bool),
-        confidence=person.confidence,
-    )  # fmt: skip

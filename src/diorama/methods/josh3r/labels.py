@@ -1,7 +1,7 @@
 """Labels of JOSH3R's training, made of a reconstruction (JOSH's, in the paper): pairs of frames, and what is true of them.
 
 Every row is one person in two frames. Boxes are pixels of the upright source picture; everything else metres, in camera or
-body frames (`chaining`: origin at the pelvis). docs/josh3r_networks.md has the arrays.
+body frames (`chaining`: origin at the pelvis). docs/josh3r.md has the arrays.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ everybody's motion says of it (`chaining`), interpolated to all frames, and carr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,31 +18,37 @@ from torch import Tensor
 
 from diorama.body import load_body
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
+from diorama.body.detected import as_detected
 from diorama.errors import DioramaError
-from diorama.frontends.background_mask import people_mask
-from diorama.geometry.cameras import intrinsics, pixel_grid
-from diorama.geometry.transforms import apply, interpolate_rigid, invert
+from diorama.frontends.clock_keyframes import keyframes
+from diorama.frontends.patch_windows import Window, as_input, shown_frames, window_of
+from diorama.geometry.cameras import intrinsics
+from diorama.geometry.transforms import apply, interpolate_rigid
+from diorama.methods.backdrop import backdrop_scene
 from diorama.methods.carried import bodies_of, shaped_bodies
+from diorama.methods.josh.checked import checked
 from diorama.methods.josh3r.chaining import VoteConfig, Votes, camera_motion, chain, motion, vote
-from diorama.methods.josh3r.pairs import PairPeople, keyframes, pairs_of, people_in_pairs
-from diorama.methods.josh3r.pictures import Window, as_input, shown_frames, window_of
+from diorama.methods.josh3r.pairs import PairPeople, pairs_of, people_in_pairs
 from diorama.methods.josh3r.pose_graph import PoseGraphConfig, refined_path
-from diorama.methods.josh3r.predicted import PairBatch, PairPlan, predicted_pairs
+from diorama.methods.josh3r.predicted import PairPlan
+from diorama.methods.josh3r.scene_points import (
+    ScenePoints,
+    ScenePointsConfig,
+    joined_points,
+    map_points,
+    without_people,
+)
+from diorama.methods.josh3r.sizes import Size, SizesConfig, sizes_of
+from diorama.methods.josh3r.weights import Predictor, WeightsConfig, credits_of, loaded
 from diorama.methods.people_surface import with_people_points
-from diorama.methods.placed_person import place, resized_body
-from diorama.methods.upright import upright
-from diorama.methods.weights_named import source_and_revision
-from diorama.networks.josh3r import JOSH3R, JOSH3R_LICENCE
-from diorama.networks.mast3r import MASt3R
-from diorama.observations import Observations, ObservedCameras, Source
-from diorama.reconstruction import Cameras, Reconstruction, Scene
+from diorama.methods.placed_person import PlacedPerson, place
+from diorama.methods.upright import UprightWorld, upright
+from diorama.networks.josh3r import JOSH3R_LICENCE
+from diorama.observations import Observations
+from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
-Predictor = Callable[[Iterable[Float[Tensor, "3 height width"]], PairPlan], Iterator[PairBatch]]
-# Points nearer to people than this share of the longer side are not scene.
-_MARGIN = 0.01
-_SOURCE = Source("josh3r", "JOSH3R, MASt3R", JOSH3R_LICENCE)
 
 
 @dataclass(frozen=True)
@@ -50,47 +56,41 @@ class Josh3rConfig:
     """Settings.
 
     Attributes:
-        weights: file, folder or hub repository (`OWNER/NAME@REVISION`) of JOSH3R's weights.
-        stamp: size and date of local files, so that other files are another configuration.
-        stature: told heights by id, metres, of bodies that do not know theirs.
-        mast3r: of MASt3R's; without it they are in the same file, as in the release.
-        device, batch: where the networks run ("auto" takes a CUDA GPU if there is one), and pairs at a time.
+        weights: of the two networks, and how they are run.
         interval: between keyframes, seconds.
         crop: share of the picture that is shown: 1 as the paper, 0.5 as the release.
         longest: longer side of the shown picture, pixels.
         baselines: keyframes between the two pictures of a pair; with others than 1 the path is that of a pose graph.
             (The network was trained on pictures 1 to 10 frames apart.)
         votes, graph: how several people decide one motion, and several motions the path.
-        kept: points of every so many pairs become scene points, `stride` pixels apart and of `confidence` at least.
+        points: of the scene.
+        sizes: how tall people are.
     """
 
-    weights: str = ""
-    stamp: str = ""
-    mast3r: str = ""
-    stature: Mapping[int, float] = field(default_factory=dict)
-    device: str = "auto"
-    batch: int = 8
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
     interval: float = 0.2
     crop: float = 1.0
     longest: int = 512
     baselines: tuple[int, ...] = (1,)
     votes: VoteConfig = field(default_factory=VoteConfig)
     graph: PoseGraphConfig = field(default_factory=PoseGraphConfig)
-    kept: int = 10
-    stride: int = 4
-    confidence: float = 1.1
+    points: ScenePointsConfig = field(default_factory=ScenePointsConfig)
+    sizes: SizesConfig = field(default_factory=SizesConfig)
 
 
 @dataclass(frozen=True)
-class ScenePoints:
-    """Points of some keyframes in their cameras, metres; `key` is the keyframe of each, `pixels` where it was seen
-    in the source picture."""
+class _Clip:
+    """Keyframes (rows), their pairs (places in them), who is in both pictures, and K of all frames."""
 
-    key: Int[np.ndarray, " points"]
-    points: Float[np.ndarray, "points 3"]
-    colors: UInt8[np.ndarray, "points 3"]
-    confidence: Float[np.ndarray, " points"]
-    pixels: Float[np.ndarray, "points 2"]
+    keys: Int[np.ndarray, " keys"]
+    pairs: Int[np.ndarray, "pairs 2"]
+    people: PairPeople
+    K: Float[np.ndarray, "frames 3 3"]
+
+    @property
+    def steps(self) -> int:
+        """Pairs of neighbours, which come first."""
+        return max(len(self.keys) - 1, 0)
 
 
 def reconstruct_josh3r(
@@ -102,108 +102,80 @@ def reconstruct_josh3r(
     """A metric world from observations with `bodies`; `tracks` give the boxes, `cameras` only the intrinsics.
 
     Where nobody is in both keyframes of a step the camera stands still, unless farther pairs say how it moved. Those frames'
-    cameras are not `registered`, and `quality` counts the steps.
+    cameras are not `registered`, and `quality` counts the steps. Without any pair no network is asked.
 
     Args:
         video: the pictures.
         observations: bodies in front of the camera, in SMPL terms.
         config: see `Josh3rConfig`.
-        predictor: the networks as a function; without it they are loaded from `config.weights`.
+        predictor: the networks as a function; without it they are loaded as `config.weights` says.
 
     Raises:
         DioramaError: no video, no weights, or weights that do not fit.
     """
     if video is None:
         raise DioramaError("there are no pictures", where="josh3r", fix="give the video, or take a method without one")
-    observations = at_told_heights(observations, config.stature)
-    shaped = shaped_bodies(observations)
+    times, observations = observations.times, checked(observations)
+    clip = _clip(observations, config)
+    window = window_of(observations.width, observations.height, crop=config.crop, longest=config.longest)
+    said = _Said.nothing(len(clip.people.pair))
+    if len(clip.people.pair):
+        with _autocast(config.weights, predictor):
+            pictures = shown_frames(video, clip.keys, window)
+            said = _predicted(predictor or loaded(config.weights), pictures, clip, window, config)
+        said = replace(said, points=without_people(said.points, observations, clip.keys))
+    sizes = sizes_of(observations, clip.people, said.trans_1, said.trans_2, config.sizes)
+    resized = clip.people.resized({id: size.ratio for id, size in sizes.items()})
+    voted = camera_votes(resized, said.rel_rot6d, said.rel_trans, len(clip.pairs), config.votes)
+    path = _path(clip, voted, config)
+    seen = voted.seen[: clip.steps]
+    T = interpolate_rigid(observations.times, observations.times[clip.keys], path)
+    keyed = apply(path[said.points.key], said.points.points)
+    believed = upright(T, _placed(observations, sizes, T), keyed, observations)
+    cameras = _cameras(observations, clip, seen, believed)
+    people = tuple(person.believed() for person in believed.people)
+    asked = predictor is None and len(clip.people.pair) > 0
+    credits = credits_of(config.weights) if asked else []
+    return Reconstruction(
+        times=times,
+        frame_index=observations.frame_index,
+        duplicate=observations.duplicate,
+        cameras=cameras,
+        people=people,
+        scene=_scene(video, observations, said.points, clip.keys, cameras, people),
+        up=believed.source,
+        quality=_figures(clip, seen, believed, sizes),
+        provenance={
+            "method": "josh3r",
+            "scale_source": _SCALE if len(clip.people.pair) else "none: nobody is in two keyframes",
+            "licence": "; ".join(credit["licence"] for credit in credits) or JOSH3R_LICENCE,
+            "weights": credits,
+            "interval_s": config.interval,
+            "crop": config.crop,
+        },
+    )
+
+
+_SCALE = "the motions that JOSH3R tells are in metres"
+
+
+def _clip(observations: Observations, config: Josh3rConfig) -> _Clip:
     keys = keyframes(observations.times, observations.duplicate, config.interval)
     pairs, K = pairs_of(len(keys), config.baselines), intrinsics_of(observations)
-    people = people_in_pairs(observations, shaped, keys, pairs, K)
-    window = window_of(observations.width, observations.height, crop=config.crop, longest=config.longest)
-    said = _Said.nothing(len(people.pair))
-    if len(people.pair):
-        pictures = shown_frames(video, keys, window)
-        said = _predicted(predictor or loaded(config), pictures, pairs, people, window, config)
-        said = replace(said, points=_without_people(said.points, observations, keys))
-    voted = camera_votes(people, said.rel_rot6d, said.rel_trans, len(pairs), config.votes)
-    steps = max(len(keys) - 1, 0)
-    path = chain(np.eye(4), voted.motions[:steps])
-    if len(pairs) > steps:
-        path = refined_path(path, pairs, voted.motions, voted.seen, config.graph)
-    cameras = cameras_of_path(observations, K, keys, path, voted.seen[:steps])
-    world = _upright(replace(observations, cameras=cameras), said.points, keys)
-    alone = int((~voted.seen[:steps]).sum())
-    if alone:
-        logger.warning("nobody is in both pictures of %d of %d steps between keyframes", alone, steps)
-    figures = {"keyframes": len(keys), "votes": len(people.pair), "steps_without_people": alone}
-    weights = {"name": "JOSH3R", "licence": JOSH3R_LICENCE, "source": config.weights}
-    credits = {"licence": JOSH3R_LICENCE, "interval_s": config.interval, "crop": config.crop, "weights": weights}
-    return world.replace(quality=world.quality | figures, provenance=world.provenance | credits)
+    return _Clip(keys, pairs, people_in_pairs(observations, shaped_bodies(observations), keys, pairs, K), K)
 
 
-def _upright(observations: Observations, points: ScenePoints, keys: Int[np.ndarray, " keys"]) -> Reconstruction:
-    """People as they were seen, carried by the metric cameras; gravity, floor and contacts as everywhere."""
-    cameras = observations.cameras
-    assert cameras is not None
-    T = cameras.T_world_camera
-    models = {body.id: load_body(body.body, body.gender) for body in bodies_of(observations)}
-    statures = {
-        body.id: float(models[body.id].stature(torch.from_numpy(np.asarray(body.betas, np.float32))))
-        for body in bodies_of(observations)
-    }
-    people = [
-        place(body, models[body.id], statures[body.id], T, len(CONTACT_SITE_NAMES))
-        for body in bodies_of(observations)
-        if len(body.frames)
-    ]
-    placed = apply(T[keys[points.key]], points.points)
-    world = upright(T, people, placed, observations)
-    moved = world.T_world_camera[0] @ invert(T[0])
-    believed = Cameras(
-        cameras.K, world.T_world_camera, cameras.distortion, cameras.registered, observations.width, observations.height,
-        cameras.focal_source, cameras.kind,
-    )  # fmt: skip
-    scene = Scene(apply(moved, placed).astype(np.float32), points.colors, points.confidence.astype(np.float32))
-    persons = tuple(person.believed() for person in world.people)
-    figures = {name: value for name, value in world.figures.items() if np.isfinite(value)}
-    source = "the motions of people are metric"
-    return Reconstruction(
-        observations.times, observations.frame_index, observations.duplicate, believed, persons,
-        with_people_points(scene, persons, believed), world.source,
-        {**figures, "statures_m": {str(id): tall for id, tall in statures.items()}, "scale_source": source},
-        {"method": "josh3r", "scale_source": source},
-    )  # fmt: skip
+def _autocast(weights: WeightsConfig, predictor: Predictor | None) -> torch.autocast:
+    device = torch.device("cpu" if predictor else weights.chosen_device).type
+    return torch.autocast(device, torch.bfloat16, enabled=predictor is None and weights.half)
 
 
-def at_told_heights(observations: Observations, stature: Mapping[int, float]) -> Observations:
-    """Bodies of told heights, as much farther away, so that they cover the same pixels; SMPL's stay as they are."""
-    if not stature or observations.bodies is None:
-        return observations
-    people = tuple(
-        resized_body(body, stature[body.id]) if body.id in stature else body for body in observations.bodies.people
-    )
-    return replace(observations, bodies=replace(observations.bodies, people=people))
-
-
-def loaded(config: Josh3rConfig) -> Predictor:
-    """The networks of the configuration as a function.
-
-    Raises:
-        DioramaError: no weights are named, or they do not fit.
-    """
-    if not config.weights:
-        raise DioramaError(
-            "JOSH3R needs weights, which the package does not have",
-            where="josh3r",
-            fix="set `weights` to the published file (its licence forbids commercial use)",
-        )
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    source, revision = source_and_revision(config.weights)
-    base, base_revision = source_and_revision(config.mast3r or config.weights)
-    josh3r = JOSH3R.from_pretrained(source, revision=revision, device=device)
-    mast3r = MASt3R.from_pretrained(base, revision=base_revision, device=device)
-    return partial(predicted_pairs, mast3r, josh3r, batch=config.batch)
+def _path(clip: _Clip, voted: Votes, config: Josh3rConfig) -> Float[np.ndarray, "keys 4 4"]:
+    """Cameras of the keyframes in the first one: chained, and with farther pairs a pose graph."""
+    path = chain(np.eye(4), voted.motions[: clip.steps])
+    if len(clip.pairs) == clip.steps:
+        return path
+    return refined_path(path, clip.pairs, voted.motions, voted.seen, config.graph)
 
 
 def camera_votes(
@@ -228,26 +200,55 @@ def intrinsics_of(observations: Observations) -> Float[np.ndarray, "frames 3 3"]
     return np.tile(intrinsics(float(focal), observations.width, observations.height), (len(observations.times), 1, 1))
 
 
-def cameras_of_path(
-    observations: Observations,
-    K: Float[np.ndarray, "frames 3 3"],
-    keys: Int[np.ndarray, " keys"],
-    path: Float[np.ndarray, "keys 4 4"],
-    seen: Bool[np.ndarray, " steps"],
-) -> ObservedCameras:
-    """The keyframes' cameras in all frames: linear centres, geodesic rotations; frames of unseen steps are no evidence."""
-    times, before = observations.times, observations.cameras
-    step = np.clip(np.searchsorted(keys, np.arange(len(times)), side="right") - 1, 0, max(len(seen) - 1, 0))
-    return ObservedCameras(
-        source=_SOURCE,
-        kind="translating",
+def _placed(
+    observations: Observations, sizes: dict[int, Size], T: Float[np.ndarray, "frames 4 4"]
+) -> list[PlacedPerson]:
+    """Everybody at his size, carried by the cameras."""
+    joint_sets = {t.id: t.joint_set for t in observations.tracks.people} if observations.tracks else {}
+    people = []
+    for body in bodies_of(observations):
+        if len(body.frames):
+            model = as_detected(load_body(body.body, body.gender), joint_sets.get(body.id, ""))
+            people.append(place(body, model, sizes[body.id].stature, T, len(CONTACT_SITE_NAMES)))
+    return people
+
+
+def _cameras(observations: Observations, clip: _Clip, seen: Bool[np.ndarray, " steps"], world: UprightWorld) -> Cameras:
+    """Frames of steps without people are no evidence."""
+    count, before = len(observations.times), observations.cameras
+    step = np.clip(np.searchsorted(clip.keys, np.arange(count), side="right") - 1, 0, max(len(seen) - 1, 0))
+    return Cameras(
+        K=clip.K,
+        T_world_camera=world.T_world_camera,
+        distortion=np.zeros((count, 0)) if before is None else before.distortion,
+        registered=seen[step] if len(seen) else np.ones(count, bool),
+        width=observations.width,
+        height=observations.height,
         focal_source="assumed" if before is None else before.focal_source,
-        K=K,
-        distortion=np.zeros((len(times), 0)) if before is None else before.distortion,
-        T_world_camera=interpolate_rigid(times, times[keys], path),
-        registered=seen[step] if len(seen) else np.ones(len(times), bool),
-        metric=True,
+        kind="translating" if seen.any() else "static",
     )
+
+
+def _figures(
+    clip: _Clip, seen: Bool[np.ndarray, " steps"], world: UprightWorld, sizes: dict[int, Size]
+) -> dict[str, Any]:
+    alone, warnings = int((~seen).sum()), []
+    if len(seen) and not seen.any():
+        warnings.append("nobody is in two keyframes: the camera is taken to stand still, and sizes are a guess")
+    elif alone:
+        warnings.append(f"nobody is in both pictures of {alone} of {len(seen)} steps: the camera stands still there")
+    for text in warnings:
+        logger.warning("%s", text)
+    return {
+        **{name: value for name, value in world.figures.items() if np.isfinite(value)},
+        "scale_source": _SCALE if seen.any() else "none: nobody is in two keyframes",
+        "statures_m": {str(id): size.stature for id, size in sizes.items()},
+        "stature_sources": {str(id): size.source for id, size in sizes.items()},
+        "keyframes": len(clip.keys),
+        "votes": len(clip.people.pair),
+        "steps_without_people": alone,
+        "warnings": warnings,
+    }
 
 
 @dataclass(frozen=True)
@@ -256,37 +257,42 @@ class _Said:
 
     rel_rot6d: Float[np.ndarray, "n 6"]
     rel_trans: Float[np.ndarray, "n 3"]
+    trans_1: Float[np.ndarray, "n 3"]
+    trans_2: Float[np.ndarray, "n 3"]
     points: ScenePoints
 
     @classmethod
     def nothing(cls, people: int) -> _Said:
-        return cls(np.tile([1.0, 0, 0, 0, 1, 0], (people, 1)), np.zeros((people, 3)), _joined([]))
+        shifts = [np.zeros((people, 3)) for _ in range(3)]
+        turns = np.tile([1.0, 0, 0, 0, 1, 0], (people, 1))
+        return cls(turns, shifts[0], shifts[1], shifts[2], joined_points([]))
 
 
 def _predicted(
     predictor: Predictor,
     pictures: Iterator[UInt8[np.ndarray, "height width 3"]],
-    pairs: Int[np.ndarray, "pairs 2"],
-    people: PairPeople,
+    clip: _Clip,
     window: Window,
     config: Josh3rConfig,
 ) -> _Said:
     """Only pairs with people in them are looked at."""
-    used = np.unique(people.pair)
-    dense = (np.arange(len(used)) % config.kept == 0) & (np.diff(pairs[used])[:, 0] == 1)
+    people, used = clip.people, np.unique(clip.people.pair)
+    dense = (np.arange(len(used)) % config.points.every == 0) & (np.diff(clip.pairs[used])[:, 0] == 1)
     boxes = window.boxes(people.boxes_1), window.boxes(people.boxes_2)
-    plan = PairPlan(pairs[used], np.searchsorted(used, people.pair), *boxes, dense)
+    plan = PairPlan(clip.pairs[used], np.searchsorted(used, people.pair), *boxes, dense)
     said, points = _Said.nothing(len(people.pair)), []
     colours: dict[int, np.ndarray] = {}
+    most = max(config.points.most // max(int(dense.sum()), 1), 1)
     for batch in predictor(_remembered(pictures, set(plan.pairs[dense, 0].tolist()), colours), plan):
-        said.rel_rot6d[batch.people] = batch.human["rel_rot6d"].double().cpu().numpy()
-        said.rel_trans[batch.people] = batch.human["rel_trans"].double().cpu().numpy()
+        for name in ("rel_rot6d", "rel_trans", "trans_1", "trans_2"):
+            getattr(said, name)[batch.people] = batch.human[name].double().cpu().numpy()
         scales = batch.human["scale_1"][:, 0].double().cpu().numpy()
         for at, pair in enumerate(batch.dense):
+            assert batch.maps is not None
             key = int(plan.pairs[pair, 0])
             scale = float(np.median(scales[plan.pair[batch.people] == pair]))
-            points.append(_points(batch, at, key, scale, colours.pop(key), window, config))
-    return replace(said, points=_joined(points))
+            points.append(map_points(batch.maps, at, scale, key, colours.pop(key), window, config.points, most))
+    return replace(said, points=joined_points(points))
 
 
 def _remembered(
@@ -299,35 +305,14 @@ def _remembered(
         yield as_input(picture)
 
 
-def _points(
-    batch: PairBatch, at: int, key: int, scale: float, picture: np.ndarray, window: Window, config: Josh3rConfig
-) -> ScenePoints:
-    """Every so many pixels of a map, scaled, with the colours of the picture that the networks saw."""
-    assert batch.maps is not None
-    every = slice(config.stride // 2, None, config.stride)
-    conf = batch.maps.conf[at, every, every].double().cpu().numpy()
-    kept = conf >= config.confidence
-    points = scale * batch.maps.points[at, every, every].double().cpu().numpy()[kept]
-    pixels = pixel_grid(window.width, window.height)[every, every][kept]
-    return ScenePoints(
-        np.full(len(points), key), points, picture[every, every][kept], conf[kept], window.to_source(pixels)
-    )
-
-
-def _joined(parts: list[ScenePoints]) -> ScenePoints:
-    none = np.zeros((0, 3))
-    nobody = ScenePoints(np.zeros(0, np.int64), none, none.astype(np.uint8), np.zeros(0), np.zeros((0, 2)))
-    names = [part.name for part in fields(ScenePoints)]
-    return ScenePoints(*(np.concatenate([getattr(part, name) for part in (nobody, *parts)]) for name in names))
-
-
-def _without_people(points: ScenePoints, observations: Observations, keys: Int[np.ndarray, " keys"]) -> ScenePoints:
-    """Points off people, by their masks or boxes."""
-    size = (observations.width, observations.height)
-    off = np.ones(len(points.key), bool)
-    for key in np.unique(points.key):
-        mask = people_mask(observations.tracks, int(keys[key]), size, size, _MARGIN)
-        own = points.key == key
-        column, line = np.clip(points.pixels[own].astype(int), 0, np.array(size) - 1).T
-        off[own] = ~mask[line, column]
-    return ScenePoints(*(getattr(points, part.name)[off] for part in fields(ScenePoints)))
+def _scene(
+    video: Video, observations: Observations, points: ScenePoints, keys: Int[np.ndarray, " keys"], cameras: Cameras,
+    people: tuple[Person, ...],
+) -> Scene:  # fmt: skip
+    """The kept points with their cameras; without any a backdrop. There are no depth maps: pictures may be shown cut."""
+    if len(points.key):
+        placed = apply(cameras.T_world_camera[keys[points.key]], points.points)
+        scene = Scene(placed.astype(np.float32), points.colors, points.confidence.astype(np.float32))
+    else:
+        scene = backdrop_scene(video, cameras, observations.tracks)
+    return with_people_points(scene, people, cameras)

@@ -1,11 +1,12 @@
-"""Keyframes by the clock, pairs of them, and who is in both pictures of a pair."""
+"""Pairs of keyframes, and who is in both pictures of a pair."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from diorama.body.model import ShapedBody
 from diorama.geometry.cameras import project
@@ -37,19 +38,13 @@ class PairPeople:
     placed_2: Float[np.ndarray, "n 4 4"]
     weight: Float[np.ndarray, " n"]
 
-
-def keyframes(
-    times: Float[np.ndarray, " frames"], duplicate: Bool[np.ndarray, " frames"], interval: float
-) -> Int[np.ndarray, " keys"]:
-    """Rows nearest to every `interval` seconds since the first, and the last; repeated pictures are passed over."""
-    rows = np.flatnonzero(~duplicate)
-    if len(rows) == 0:
-        return np.zeros(min(len(times), 1), np.int64)
-    own = times[rows]
-    wanted = np.arange(own[0], own[-1], interval)
-    after = np.clip(np.searchsorted(own, wanted), 1, max(len(own) - 1, 1))
-    earlier = wanted - own[after - 1] <= own[np.minimum(after, len(own) - 1)] - wanted
-    return rows[np.unique(np.append(after - earlier, len(own) - 1))]
+    def resized(self, ratio: Mapping[int, float]) -> PairPeople:
+        """With everybody so many times as large and as far away, by id: on the same pixels."""
+        factor = np.array([ratio[int(id)] for id in self.id]).reshape(-1, 1)
+        sides = [np.array(placed) for placed in (self.placed_1, self.placed_2)]
+        for side in sides:
+            side[:, :3, 3] *= factor
+        return replace(self, placed_1=sides[0], placed_2=sides[1])
 
 
 def people_in_pairs(

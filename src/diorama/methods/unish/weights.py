@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import torch
 
 from diorama.methods.unish.network_branch import NetworkBranch
-from diorama.methods.weights_named import check_weights, source_and_revision
+from diorama.methods.weights_named import check_weights
+from diorama.networks.named_weights import licence_told, source_and_revision
 from diorama.networks.unish import UNISH_LICENCE, InferOptions, UniSH
 
 
@@ -61,19 +59,7 @@ def load_branch(config: WeightsConfig) -> NetworkBranch:
     if config.compiled:
         network.pi3.compile()
         network.backbone.compile()
-    credit = {
-        "name": "UniSH", "licence": licence_of(source), "source": source, "revision": revision or "",
-    }  # fmt: skip
+    licence = licence_told(source, "unish", UNISH_LICENCE)
+    credit = {"name": "UniSH", "licence": licence, "source": source, "revision": revision or ""}
     autocast = config.autocast and torch.device(device).type == "cuda"
     return NetworkBranch(network, config.options, config.focal, autocast, credit, config.together)
-
-
-def licence_of(source: str) -> str:
-    """What our own config.json beside the weights says, else the licence of the release's weights."""
-    path = Path(source).expanduser()
-    about = (path if path.is_dir() else path.parent) / "config.json"
-    if not path.exists() or not about.is_file():
-        return UNISH_LICENCE
-    told: Any = json.loads(about.read_text(encoding="utf-8"))
-    ours = isinstance(told, dict) and told.get("diorama") == "unish"
-    return str(told.get("licence", UNISH_LICENCE)) if ours else UNISH_LICENCE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from diorama.errors import DioramaError
@@ -37,6 +37,11 @@ class Window:
             interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC,
         )  # fmt: skip
 
+    def shown_mask(self, mask: Bool[np.ndarray, "rows columns"]) -> Bool[np.ndarray, "height width"]:
+        """The window of a mask of the source picture, nearest pixels."""
+        part = np.ascontiguousarray(mask[self.top : self.bottom, self.left : self.right]).astype(np.uint8)
+        return cv2.resize(part, (self.width, self.height), interpolation=cv2.INTER_NEAREST_EXACT).astype(bool)
+
     def to_window(self, xy: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n 2"]:
         """Source pixels to the window's; they may lie outside."""
         return (xy - [self.left, self.top]) * self._scale()
@@ -48,6 +53,11 @@ class Window:
     def boxes(self, boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
         """x1, y1, x2, y2 of source pixels in the window."""
         return self.to_window(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+
+    @property
+    def source_per_shown(self) -> float:
+        """Source pixels per shown pixel, across."""
+        return (self.right - self.left) / self.width
 
     def _scale(self) -> Float[np.ndarray, 2]:
         return np.array([self.width / (self.right - self.left), self.height / (self.bottom - self.top)])
@@ -66,7 +76,9 @@ def window_of(width: int, height: int, *, crop: float, longest: int) -> Window:
     """
     if not 0 < crop <= 1 or longest < _PATCH:
         raise DioramaError(
-            f"a share of {crop:g} at {longest} px is no picture", where="josh3r", fix="take a crop in (0, 1], 512 px"
+            f"a share of {crop:g} at {longest} px is no picture",
+            where="the shown window",
+            fix="take a crop in (0, 1], 512 px",
         )
     scale = longest / (crop * max(width, height))
     sides = [max(_PATCH, int(crop * side * scale + 1e-6) // _PATCH * _PATCH) for side in (width, height)]
