@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from diorama.body import load_body
 from diorama.body.anny import FREE_BODY_NAME
 from diorama.body.contact_sites import CONTACT_SITE_NAMES
 from diorama.body.model import BodyModel
@@ -98,6 +99,19 @@ def place(
         contacts=np.zeros((len(body.frames), sites)),
         gender=body.gender,
     )
+
+
+def resized_body(body: ObservedBody, stature: float) -> ObservedBody:
+    """An observed body at another stature that covers the same pixels, as `place` does; SMPL's bodies stay as they are."""
+    model = load_body(body.body, body.gender)
+    if model.name != FREE_BODY_NAME:
+        return body
+    fitted = torch.from_numpy(np.asarray(body.betas, np.float64))[None]
+    betas = resized_betas(model, fitted, stature)
+    before, after = (model.shaped(b[0].float()).joints_rest[0].double().numpy() for b in (fitted, betas))
+    ratio = float(model.stature(betas[0].float())) / float(model.stature(fitted[0].float()))
+    transl = (np.asarray(body.transl, np.float64) + before) * ratio - after
+    return replace(body, betas=betas[0].float().numpy(), transl=transl)
 
 
 def resized_betas(model: BodyModel, betas: Float[Tensor, "1 betas"], stature: float) -> Float[Tensor, "1 betas"]:
