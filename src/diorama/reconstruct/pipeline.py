@@ -24,8 +24,14 @@ from diorama.frontends.given_depth import (
     prepare_given_depth,
     seen_depth,
 )
-from diorama.frontends.mast3r_scene import observe_mast3r_scene, prepare_mast3r_scene
+from diorama.frontends.mast3r_scene import (
+    MASt3RSceneConfig,
+    observe_mast3r_focal,
+    observe_mast3r_scene,
+    prepare_mast3r_scene,
+)
 from diorama.frontends.people import PeopleConfig, track_people
+from diorama.frontends.scene_source import SceneSource
 from diorama.methods.josh.chained import with_chained_cameras
 from diorama.methods.josh.checked import checked
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
@@ -66,7 +72,7 @@ _OBSERVED = {
 # Which of these steps each reads, where they are there; what is not named here cannot invalidate it.
 _READS = {
     "tracks": ("scan",),
-    "lens": ("scan",),
+    "lens": ("scan", "tracks"),
     "cameras": ("scan", "tracks"),
     "depth": ("scan", "tracks", "cameras"),
     "scene": ("scan", "tracks"),
@@ -82,6 +88,14 @@ def needs_of(route: str) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
+class LensConfig:
+    """The lens alone: what the user says of it, else what MASt3R sees."""
+
+    cameras: CamerasConfig
+    network: MASt3RSceneConfig
+
+
+@dataclass(frozen=True)
 class DepthConfig:
     """The scene of a travelling camera, and where metric depth is given from, if it is."""
 
@@ -92,7 +106,10 @@ class DepthConfig:
 def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[str, Any]:
     """The configuration of every step that the user's options ask for; `given` is the depth of `options.depth`."""
     cameras = CamerasConfig(focal=options.focal, fov=options.fov)
-    own: dict[str, dict[str, Any]] = {"josh3r": {"lens": cameras}}
+    own: dict[str, dict[str, Any]] = {}
+    if options.chosen_method == "josh3r" and options.weights is not None:
+        source = SceneSource(options.weights, "--weights ")
+        own["josh3r"] = {"lens": LensConfig(cameras, MASt3RSceneConfig(source, stamp_of(options.weights)))}
     if options.scene is not None:
         own["scene"] = {"scene": prepare_mast3r_scene(options.scene)}
     return {
@@ -267,7 +284,7 @@ def observe(job: Job, *, progress: bool) -> Observations:
     if "bodies" not in steps:
         return seen
     if "lens" in steps:
-        lens = job.step("lens", ObservedCameras, lambda: lens_only(video, job.configs["lens"]))
+        lens = job.step("lens", ObservedCameras, lambda: _lens(job, tracks))
         return _with_bodies(job, dataclasses.replace(seen, cameras=lens), progress=progress)
     if "scene" in steps:
         scene = job.step("scene", SeenScene, lambda: _scene(job, seen, progress=progress))
@@ -289,6 +306,13 @@ def observe(job: Job, *, progress: bool) -> Observations:
 def _with_bodies(job: Job, seen: Observations, *, progress: bool) -> Observations:
     bodies = job.step("bodies", Bodies, lambda: fit_bodies(seen, job.configs["bodies"], progress=progress))
     return dataclasses.replace(seen, bodies=bodies)
+
+
+def _lens(job: Job, tracks: Tracks) -> ObservedCameras:
+    config: LensConfig = job.configs["lens"]
+    told = given_focal(job.video, config.cameras) is not None
+    found = None if told else observe_mast3r_focal(job.video, tracks, config.network)
+    return lens_only(job.video, config.cameras, found)
 
 
 @dataclass(frozen=True)

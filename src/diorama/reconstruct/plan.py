@@ -56,7 +56,8 @@ _UNISH = (
 # frames, at the 0.18 TFLOP/s that UniSH's networks reached on 2 quiet cores: not measured itself. A GPU needs seconds.
 _JOSH3R = (
     PHASES[0],
-    Phase("lens", "focal length: given or assumed"),
+    # 6.6 TFLOP: eight pictures, four pairs in both orders with points.
+    Phase("lens", "focal length, if not told: MASt3R", (), 40.0),
     PHASES[3],
     Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 10.0, 0.75),
     *PHASES[-2:],
