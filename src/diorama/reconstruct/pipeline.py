@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import diorama
+from diorama.errors import DioramaError
 from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
 from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal, lens_only
@@ -329,7 +330,13 @@ _OF_SCENE = ("depth", "matches", "cameras")
 
 def _scene(job: Job, seen: Observations, *, progress: bool) -> SeenScene:
     found = observe_mast3r_scene(job.video, seen.tracks, job.configs["scene"], progress=progress)
-    chained = with_chained_cameras(checked(dataclasses.replace(seen, depth=found.depth, matches=found.matches)))
+    try:
+        chained = with_chained_cameras(checked(dataclasses.replace(seen, depth=found.depth, matches=found.matches)))
+    except DioramaError as error:
+        fix = "leave it out: the embedded front ends may find the cameras"
+        raise DioramaError(
+            "no two keyframes fit together", where=job.configs["scene"].source.option, fix=fix
+        ) from error
     assert chained.cameras is not None
     cameras = dataclasses.replace(chained.cameras, focal_source=found.focal_source)
     return SeenScene(chained.depth or found.depth, chained.matches, cameras)
