@@ -9,7 +9,7 @@ and with descriptors. Then a clip of n keyframes, three ways: "pairs" (every pai
 heads run), "reused" (frames encoded once, dense heads for every tenth pair; batch 1), and "batched" (the same in batches), so
 that the gain of reuse and that of batching are seen apart. FLOPs are those of products, convolutions and attention, 2 per
 multiplication, counted without numbers (meta device). Seconds are medians: between events on a GPU after a warm-up, of the
-wall clock on a CPU.
+wall clock on a CPU, or of the process's own time with `--clock cpu` (one thread, for machines that are not quiet).
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Setting:
     people: int
     frames: int
     repeats: int
+    clock: str
 
     def images(self, count: int, device: str | None = None) -> torch.Tensor:
         return 2 * torch.rand(count, 3, self.height, self.width, device=device or self.device) - 1
@@ -98,16 +99,16 @@ def flops(setting: Setting) -> dict[str, float]:
     return found
 
 
-def seconds(call: Callable[[], object], device: str, repeats: int) -> float:
+def seconds(call: Callable[[], object], setting: Setting, repeats: int) -> float:
     """Median seconds of a call."""
     call()
-    if device == "cpu":
-        walls = []
+    if setting.device == "cpu":
+        clock, taken = time.process_time if setting.clock == "cpu" else time.perf_counter, []
         for _ in range(repeats):
-            start = time.perf_counter()
+            start = clock()
             call()
-            walls.append(time.perf_counter() - start)
-        return statistics.median(walls)
+            taken.append(clock() - start)
+        return statistics.median(taken)
     events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
     for start, end in events:
         start.record()
@@ -144,8 +145,7 @@ def print_parts(
     calls = [parts(*networks, setting, batch, setting.device) for batch in batches]
     for name in counts:
         times = [
-            seconds(call[name], setting.device, setting.repeats) / batch
-            for call, batch in zip(calls, batches, strict=True)
+            seconds(call[name], setting, setting.repeats) / batch for call, batch in zip(calls, batches, strict=True)
         ]
         speed = counts[name] / times[-1] / 1e12
         print(f"{name:18}" + "".join(f"{1000 * t:12.2f}" for t in times) + f"{speed:12.2f}", flush=True)
@@ -161,7 +161,7 @@ def print_clips(setting: Setting, networks: tuple[MASt3R, JOSH3R], batches: list
     print(f"\n{setting.frames} keyframes, {setting.people} people   seconds   pairs/s      gain")
     base = None
     for name, call in ways.items():
-        found = seconds(call, setting.device, max(1, setting.repeats // 2))
+        found = seconds(call, setting, max(1, setting.repeats // 2))
         base = base or found
         print(f"{name:26}{found:9.3f} {pairs / found:9.2f} {base / found:9.2f}", flush=True)
 
@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=33)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     options = vars(parser.parse_args())
     batches = sorted({1, *options.pop("batches")})
     setting = Setting(**options)

@@ -80,6 +80,8 @@ def test_quiet_is_quiet(capsys, monkeypatch, video, tmp_path):
         ("reconstruct", "{video}", "-o", "out", "--method", "josh3r"),
         ("reconstruct", "{video}", "-o", "out", "--method", "josh3r", "--weights", "no/such/file"),
         ("reconstruct", "{video}", "-o", "out", "--weights", "owner/name"),
+        ("reconstruct", "{video}", "-o", "out", "--scene", "mast3r:missing.pt"),
+        ("reconstruct", "{video}", "-o", "out", "--scene", "missing"),
         ("reconstruct", "{video}", "-o", "out", "--depth", "missing"),
         ("reconstruct", "{video}", "-o", "out", "--depth", "moge2:missing.pt"),
         ("reconstruct", "{video}", "-o", "{video}"),

@@ -32,7 +32,15 @@ def weights(tmp_path):
 
 
 @pytest.fixture
-def known(video, monkeypatch):
+def small(monkeypatch):
+    """Pictures of 160 px."""
+    prepare = pipeline.prepare_mast3r_scene
+    config = {"longest": 160, "map_size": 80, "window": 2}
+    monkeypatch.setattr(pipeline, "prepare_mast3r_scene", lambda word: replace(prepare(word), **config))
+
+
+@pytest.fixture
+def known(video, small, monkeypatch):
     """A network that knows a room, in the place of the loaded one, which is loaded all the same."""
     loaded, opened, calls = mast3r_scene.load_mast3r, open_video(video), []
 
@@ -41,11 +49,7 @@ def known(video, monkeypatch):
         keys = keyframes(opened.times, opened.duplicate, config.interval)
         return Oracle(Room(walking(FRAMES), 150.0, SIZE), keys, window_of(*SIZE, crop=1.0, longest=config.longest))
 
-    prepare = pipeline.prepare_mast3r_scene
     monkeypatch.setattr(mast3r_scene, "load_mast3r", oracle)
-    monkeypatch.setattr(
-        pipeline, "prepare_mast3r_scene", lambda word: replace(prepare(word), longest=160, map_size=80, window=2)
-    )
     return calls
 
 
@@ -87,6 +91,14 @@ def test_weights_that_do_not_fit_are_one_line(video, weights, monkeypatch, capsy
         cli.main(["reconstruct", str(video), "-o", str(tmp_path / "out"), "--scene", f"mast3r:{weights}"])
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("diorama: ")]
     assert ended.value.code == 2 and len(told) == 1 and "--scene mast3r:" in told[0]
+
+
+def test_a_network_that_makes_no_sense_is_one_line(video, weights, small, monkeypatch, tmp_path):
+    """Random numbers: nothing fits, and the user is told which word was to blame."""
+    stages = FakeStages().install(monkeypatch, pipeline)
+    with pytest.raises(DioramaError, match="no two keyframes fit together") as caught:
+        reconstruct(video, out=tmp_path / "out", scene=f"mast3r:{weights}", progress=False)
+    assert "--scene mast3r:" in str(caught.value) and not stages.calls["method"]
 
 
 @pytest.mark.parametrize("options", [{"method": "share"}, {"depth": "moge2:a/b"}, {"scene": "droid:a/b"}])

@@ -75,16 +75,20 @@ def estimate_cameras(
     return SeenCameras(_turning(video, verdict, turning, unit, background))
 
 
-def lens_only(video: Video, config: CamerasConfig) -> ObservedCameras:
-    """Only the lens, given or assumed, for methods that find the motion of the camera themselves: it stands at the origin.
+def lens_only(video: Video, config: CamerasConfig, found: float | None = None) -> ObservedCameras:
+    """Only the lens, for methods that find the motion of the camera themselves: it stands at the origin.
+
+    The focal length is given by the user, else `found` (pixels of the source), else assumed.
 
     Raises:
         DioramaError: both or absurd `focal` and `fov`.
     """
     given = given_focal(video, config)
-    told = () if given else ("nobody looked for the focal length; it is assumed",)
-    still = _static(video, Verdict("static", {"anchor_shift_px": float("nan")}), given, config)
-    return replace(still, source=Source("lens", notes=("identity",)), evidence={}, warnings=told)
+    told = () if given or found else ("nothing tells the focal length; it is assumed",)
+    still = _static(video, Verdict("static", {"anchor_shift_px": float("nan")}), given or found, config)
+    source = "given" if given else "recovered" if found else "assumed"
+    lens = Source("lens", notes=("identity",))
+    return replace(still, source=lens, focal_source=source, evidence={}, warnings=told)
 
 
 def given_focal(video: Video, config: CamerasConfig) -> float | None:

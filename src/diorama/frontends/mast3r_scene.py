@@ -127,13 +127,41 @@ def observe_mast3r_scene(
     window = window_of(video.width, video.height, crop=1.0, longest=config.longest)
     kept = _Kept(video, window, config)
     frames = progress_bar(_shown(video, tracks, keys, window, config), desc="scene", total=len(keys), show=progress)
-    device = network.enc_norm.weight.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=config.autocast and device == "cuda"):
+    with _autocast(network, config):
         for found in seen_pairs(network, iter(frames), window_pairs(len(keys), config.window), config.pairs):
             kept.add(found)
     depth = kept.depth(keys, _source(config))
     matches = kept.matches(keys, _source(config))
     return MASt3RScene(depth, matches, "given" if config.focal else "recovered" if kept.focals else "assumed")
+
+
+def observe_mast3r_focal(
+    video: Video, tracks: Tracks | None, config: MASt3RSceneConfig, network: MASt3R | None = None, *, looks: int = 4
+) -> float | None:
+    """Focal length in source pixels, from `looks` pairs of neighbouring keyframes, evenly over the shot; None where
+    nothing tells it.
+
+    Raises:
+        DioramaError: the weights cannot be read.
+    """
+    network = network or load_mast3r(config)
+    keys = _keys(video, config)
+    first = np.unique(np.linspace(0, max(len(keys) - 2, 0), looks).astype(int))
+    wanted = np.unique(np.stack([first, np.minimum(first + 1, len(keys) - 1)]))
+    pairs = np.searchsorted(wanted, np.stack([first, np.minimum(first + 1, len(keys) - 1)], 1))
+    window = window_of(video.width, video.height, crop=1.0, longest=config.longest)
+    kept = _Kept(video, window, config)
+    frames = _shown(video, tracks, keys[wanted], window, config)
+    with _autocast(network, config):
+        # By the second picture, as they come.
+        for found in seen_pairs(network, frames, pairs, replace(config.pairs, matching=None)):
+            kept.add(found)
+    return kept.focal() if kept.focals else None
+
+
+def _autocast(network: MASt3R, config: MASt3RSceneConfig) -> torch.autocast:
+    device = network.enc_norm.weight.device.type
+    return torch.autocast(device, torch.bfloat16, enabled=config.autocast and device == "cuda")
 
 
 def window_pairs(keys: int, window: int) -> Int[np.ndarray, "pairs 2"]:

@@ -20,11 +20,12 @@ class SceneSource:
     """`place` of MASt3R's weights (JOSH3R's hold them too): a file, a folder, or a repository of the hub."""
 
     place: str
+    option_name: str = f"--scene {MAST3R}"
 
     @property
     def option(self) -> str:
         """As it is written on the command line."""
-        return f"--scene {MAST3R}{self.place}"
+        return f"{self.option_name}{self.place}"
 
 
 def parse_scene_source(text: str) -> SceneSource:

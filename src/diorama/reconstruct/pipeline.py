@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import diorama
+from diorama.errors import DioramaError
 from diorama.export.overlay import write_overlay
 from diorama.frontends.bodies import BodiesConfig, fit_bodies
 from diorama.frontends.cameras import CamerasConfig, SeenCameras, estimate_cameras, given_focal, lens_only
@@ -24,8 +25,14 @@ from diorama.frontends.given_depth import (
     prepare_given_depth,
     seen_depth,
 )
-from diorama.frontends.mast3r_scene import observe_mast3r_scene, prepare_mast3r_scene
+from diorama.frontends.mast3r_scene import (
+    MASt3RSceneConfig,
+    observe_mast3r_focal,
+    observe_mast3r_scene,
+    prepare_mast3r_scene,
+)
 from diorama.frontends.people import PeopleConfig, track_people
+from diorama.frontends.scene_source import SceneSource
 from diorama.methods.josh.chained import with_chained_cameras
 from diorama.methods.josh.checked import checked
 from diorama.methods.josh.method import JoshConfig, reconstruct_josh
@@ -66,7 +73,7 @@ _OBSERVED = {
 # Which of these steps each reads, where they are there; what is not named here cannot invalidate it.
 _READS = {
     "tracks": ("scan",),
-    "lens": ("scan",),
+    "lens": ("scan", "tracks"),
     "cameras": ("scan", "tracks"),
     "depth": ("scan", "tracks", "cameras"),
     "scene": ("scan", "tracks"),
@@ -82,6 +89,14 @@ def needs_of(route: str) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
+class LensConfig:
+    """The lens alone: what the user says of it, else what MASt3R sees."""
+
+    cameras: CamerasConfig
+    network: MASt3RSceneConfig
+
+
+@dataclass(frozen=True)
 class DepthConfig:
     """The scene of a travelling camera, and where metric depth is given from, if it is."""
 
@@ -92,7 +107,10 @@ class DepthConfig:
 def configs_of(options: Options, given: GivenDepthConfig | None = None) -> dict[str, Any]:
     """The configuration of every step that the user's options ask for; `given` is the depth of `options.depth`."""
     cameras = CamerasConfig(focal=options.focal, fov=options.fov)
-    own: dict[str, dict[str, Any]] = {"josh3r": {"lens": cameras}}
+    own: dict[str, dict[str, Any]] = {}
+    if options.chosen_method == "josh3r" and options.weights is not None:
+        source = SceneSource(options.weights, "--weights ")
+        own["josh3r"] = {"lens": LensConfig(cameras, MASt3RSceneConfig(source, stamp_of(options.weights)))}
     if options.scene is not None:
         own["scene"] = {"scene": prepare_mast3r_scene(options.scene)}
     return {
@@ -267,7 +285,7 @@ def observe(job: Job, *, progress: bool) -> Observations:
     if "bodies" not in steps:
         return seen
     if "lens" in steps:
-        lens = job.step("lens", ObservedCameras, lambda: lens_only(video, job.configs["lens"]))
+        lens = job.step("lens", ObservedCameras, lambda: _lens(job, tracks))
         return _with_bodies(job, dataclasses.replace(seen, cameras=lens), progress=progress)
     if "scene" in steps:
         scene = job.step("scene", SeenScene, lambda: _scene(job, seen, progress=progress))
@@ -291,6 +309,13 @@ def _with_bodies(job: Job, seen: Observations, *, progress: bool) -> Observation
     return dataclasses.replace(seen, bodies=bodies)
 
 
+def _lens(job: Job, tracks: Tracks) -> ObservedCameras:
+    config: LensConfig = job.configs["lens"]
+    told = given_focal(job.video, config.cameras) is not None
+    found = None if told else observe_mast3r_focal(job.video, tracks, config.network)
+    return lens_only(job.video, config.cameras, found)
+
+
 @dataclass(frozen=True)
 class SeenScene:
     """What a network of scenes saw: depth and matches of keyframes, and the cameras chained from them."""
@@ -305,7 +330,13 @@ _OF_SCENE = ("depth", "matches", "cameras")
 
 def _scene(job: Job, seen: Observations, *, progress: bool) -> SeenScene:
     found = observe_mast3r_scene(job.video, seen.tracks, job.configs["scene"], progress=progress)
-    chained = with_chained_cameras(checked(dataclasses.replace(seen, depth=found.depth, matches=found.matches)))
+    try:
+        chained = with_chained_cameras(checked(dataclasses.replace(seen, depth=found.depth, matches=found.matches)))
+    except DioramaError as error:
+        fix = "leave it out: the embedded front ends may find the cameras"
+        raise DioramaError(
+            "no two keyframes fit together", where=job.configs["scene"].source.option, fix=fix
+        ) from error
     assert chained.cameras is not None
     cameras = dataclasses.replace(chained.cameras, focal_source=found.focal_source)
     return SeenScene(chained.depth or found.depth, chained.matches, cameras)

@@ -56,16 +56,18 @@ _UNISH = (
 # frames, at the 0.18 TFLOP/s that UniSH's networks reached on 2 quiet cores: not measured itself. A GPU needs seconds.
 _JOSH3R = (
     PHASES[0],
-    Phase("lens", "focal length: given or assumed"),
+    # 6.6 TFLOP: eight pictures, four pairs in both orders with points.
+    Phase("lens", "focal length, if not told: MASt3R", (), 40.0),
     PHASES[3],
     Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 10.0, 0.75),
     *PHASES[-2:],
 )
 
-# 12 TFLOP per keyframe (ten pairs, both orders, heads), 5 keyframes per 30 frames, at the same speed; not measured either.
+# 12 TFLOP per keyframe (ten pairs, both orders, heads) at the same speed and 50 s of matches (measured in a room of planes);
+# 5 keyframes per 30 frames.
 _SCENE = (
     PHASES[0],
-    Phase("scene", "MASt3R (CC BY-NC-SA 4.0; slow on a CPU)", (), 10.0, 11.0),
+    Phase("scene", "MASt3R (CC BY-NC-SA 4.0; slow on a CPU)", (), 10.0, 20.0),
     *PHASES[3:],
 )
 
