@@ -52,14 +52,14 @@ _UNISH = (
 )
 
 
-# Cameras come out of people's motions. 0.79 TFLOP per pair with three people (docs/josh3r_networks.md), 5 pairs per 30
-# frames, at the 0.18 TFLOP/s that UniSH's networks reached on 2 quiet cores: not measured itself. A GPU needs seconds.
+# Cameras come out of people's motions. 4.2 s per pair with three people (docs/results.md), 5 pairs per 30 frames. A GPU
+# needs seconds.
 _JOSH3R = (
     PHASES[0],
     # 6.6 TFLOP: eight pictures, four pairs in both orders with points.
     Phase("lens", "focal length, if not told: MASt3R", (), 40.0),
     PHASES[3],
-    Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 10.0, 0.75),
+    Phase("method", "JOSH3R (on a CPU; seconds on a GPU)", ("anny",), 10.0, 0.7),
     *PHASES[-2:],
 )
 
