@@ -23,6 +23,8 @@ from diorama.reconstruction import Cameras, Person, Reconstruction, Scene
 
 # Points of the scene that are made of depth maps which bring none of their own.
 _POINTS = 20_000
+# The front end whose bodies do not know how tall people are.
+_BLIND_TO_SIZE = "fit_bodies"
 
 
 def carried_world(
@@ -83,6 +85,11 @@ def cameras_of(observations: Observations) -> ObservedCameras:
 def bodies_of(observations: Observations) -> tuple[ObservedBody, ...]:
     """Everybody's bodies; empty if nobody looked for them."""
     return observations.bodies.people if observations.bodies else ()
+
+
+def blind_to_size(observations: Observations) -> bool:
+    """Whether the bodies' sizes are only assumed: the embedded front end's bodies do not know how tall people are."""
+    return observations.bodies is not None and observations.bodies.source.frontend == _BLIND_TO_SIZE
 
 
 def shaped_bodies(observations: Observations) -> dict[int, ShapedBody]:

@@ -18,6 +18,7 @@ from diorama.body.image_terms import CameraRows
 from diorama.frontends.body_evidence import Evidence, EvidenceConfig, gather_evidence
 from diorama.geometry.cameras import scale_focal
 from diorama.methods.backdrop import BackdropConfig
+from diorama.methods.carried import blind_to_size
 from diorama.methods.depth_units import depth_in_camera_units
 from diorama.methods.josh.all_frames import all_cameras, all_people
 from diorama.methods.josh.assembled import World, assembled
@@ -42,8 +43,6 @@ from diorama.solver.threads import one_thread
 from diorama.video import Video
 
 logger = logging.getLogger(__name__)
-# The front end whose bodies do not know how tall people are.
-_BLIND_TO_SIZE = "fit_bodies"
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _reconstructed(video: Video | None, observations: Observations, config: Josh
 def _sizes_are_observed(observations: Observations, config: JoshConfig) -> bool:
     if config.sizes != "auto":
         return config.sizes == "observed"
-    return observations.bodies is not None and observations.bodies.source.frontend != _BLIND_TO_SIZE
+    return observations.bodies is not None and not blind_to_size(observations)
 
 
 def _maps(observations: Observations, config: JoshConfig) -> PointMaps | None:

@@ -15,12 +15,10 @@ import torch
 from jaxtyping import Float
 
 from diorama.body import load_body
-from diorama.methods.carried import bodies_of
+from diorama.methods.carried import blind_to_size, bodies_of
 from diorama.methods.josh3r.pairs import PairPeople
 from diorama.observations import Observations
 
-# The front end whose bodies do not know how tall people are.
-_BLIND_TO_SIZE = "fit_bodies"
 # Statures that the free body can have with average phenotypes, metres.
 _SMALLEST, _TALLEST = 0.8, 2.1
 
@@ -69,10 +67,7 @@ def sizes_of(
         trans_1, trans_2: the roots in the cameras that the network tells for these rows, metres.
         config: see `SizesConfig`.
     """
-    bodies = observations.bodies
-    found = config.believed == "found" or (
-        config.believed == "auto" and bodies is not None and bodies.source.frontend == _BLIND_TO_SIZE
-    )
+    found = config.believed == "found" or (config.believed == "auto" and blind_to_size(observations))
     away = _nearness(people.placed_1[:, :3, 3], trans_1), _nearness(people.placed_2[:, :3, 3], trans_2)
     out = {}
     for body in bodies_of(observations):

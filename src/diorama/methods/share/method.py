@@ -13,6 +13,7 @@ from diorama.body.contact_sites import FOOT_SITE_NAMES
 from diorama.errors import DioramaError
 from diorama.frontends.given_depth import pictures_of_maps
 from diorama.geometry.transforms import apply
+from diorama.methods.carried import blind_to_size
 from diorama.methods.ground_plane import Ground
 from diorama.methods.josh.checked import checked
 from diorama.methods.placing_trusted import with_first_contacts
@@ -31,7 +32,7 @@ from diorama.methods.share.placed_keys import KeyPlaces
 from diorama.methods.share.plane_depth import plane_depth
 from diorama.methods.share.published_people import published_places
 from diorama.methods.share.scale_check import depth_factor
-from diorama.methods.share.sizes import blind_to_size, measured_size, told_size
+from diorama.methods.share.sizes import measured_size, told_size
 from diorama.methods.share.steady import steadied
 from diorama.methods.upright import UprightWorld, ground_below, up_of_people, upright
 from diorama.observations import Depth, Observations

@@ -11,17 +11,9 @@ from diorama.body.anny import FREE_BODY_NAME
 from diorama.methods.placed_person import resized_body
 from diorama.methods.share.people import InFront
 from diorama.methods.share.size_config import SizeConfig
-from diorama.observations import Observations
 
-# The front end whose bodies do not know how tall people are.
-_BLIND_TO_SIZE = "fit_bodies"
 # Statures that the free body can have, metres.
 _SMALLEST, _TALLEST = 0.75, 2.15
-
-
-def blind_to_size(observations: Observations) -> bool:
-    """Whether the bodies' sizes are only assumed."""
-    return observations.bodies is not None and observations.bodies.source.frontend == _BLIND_TO_SIZE
 
 
 def told_size(person: InFront, config: SizeConfig) -> InFront:
